@@ -1,0 +1,85 @@
+//! The one database: SQLite beside the data, opened once and handed down.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+
+/// How long a writer waits for another before it gives up.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections for reading.
+const READERS: u32 = 4;
+
+/// Why the database could not be opened or brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// SQLite could not open or create the file.
+    #[error("cannot open database {path}: {source}", path = path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: sqlx::Error,
+    },
+    /// A table of this version could not be made, or the file was written by a newer version.
+    #[error("cannot bring the tables of {owner} up to date: {source}")]
+    Migrate {
+        /// The crate that owns the tables.
+        owner: &'static str,
+        /// What went wrong.
+        source: sqlx::migrate::MigrateError,
+    },
+}
+
+/// Handles to the database: one connection that writes, a few that read. Cheap to clone.
+///
+/// Committed means on disk: WAL mode with `synchronous=FULL`. Each crate owns its tables and reads nobody else's.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// The single writing connection; a transaction here waits for the one before.
+    pub writer: SqlitePool,
+    /// Reading connections; they see the last commit.
+    pub reader: SqlitePool,
+}
+
+impl Database {
+    /// Opens the file, creating it when absent.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Open`].
+    pub async fn open(path: &Path) -> Result<Self, DatabaseError> {
+        let failed = |source| DatabaseError::Open { path: path.to_owned(), source };
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT);
+        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await.map_err(failed)?;
+        let reader = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .connect_with(options.read_only(true))
+            .await
+            .map_err(failed)?;
+        Ok(Self { writer, reader })
+    }
+
+    /// Brings one crate's tables up to date. Migration versions are unique over all crates: each crate numbers its own
+    /// within its hundred (lake 1xx, alerts 2xx, access 3xx, pipeline 4xx).
+    ///
+    /// # Errors
+    /// [`DatabaseError::Migrate`].
+    pub async fn migrate(&self, owner: &'static str, mut migrator: Migrator) -> Result<(), DatabaseError> {
+        // the table of applied migrations is shared; each crate sees the others' as missing
+        migrator.set_ignore_missing(true);
+        migrator.run(&self.writer).await.map_err(|source| DatabaseError::Migrate { owner, source })
+    }
+
+    /// Closes every connection, folding SQLite's own log into the file.
+    pub async fn close(&self) {
+        self.reader.close().await;
+        self.writer.close().await;
+    }
+}

@@ -1,0 +1,110 @@
+//! Every metric name, once.
+//!
+//! Names follow Prometheus: prefix `tracehound_`, base units, `_total` for counters. Labels are named in the comment.
+
+/// 1 while a background task runs. Label `task`.
+pub const TASK_RUNNING: &str = "tracehound_task_running";
+
+/// Requests that arrived over OTLP. Labels `transport` (grpc, http), `signal`, `outcome` (an OTLP code name).
+pub const COLLECT_REQUESTS: &str = "tracehound_collect_requests_total";
+/// Events accepted and acknowledged. Label `signal`.
+pub const COLLECT_ACCEPTED: &str = "tracehound_collect_accepted_events_total";
+/// Events refused for good by partial success. Label `signal`.
+pub const COLLECT_REJECTED: &str = "tracehound_collect_rejected_events_total";
+/// Bytes of accepted requests after inflating. Label `signal`.
+pub const COLLECT_BYTES: &str = "tracehound_collect_inflated_bytes_total";
+/// Seconds from the whole request read to the answer. Label `signal`.
+pub const COLLECT_SECONDS: &str = "tracehound_collect_request_seconds";
+/// Requests being worked on.
+pub const COLLECT_IN_FLIGHT: &str = "tracehound_collect_in_flight";
+/// Bytes of requests being worked on.
+pub const COLLECT_IN_FLIGHT_BYTES: &str = "tracehound_collect_in_flight_bytes";
+
+/// Bytes of log segments on disk.
+pub const WAL_BYTES: &str = "tracehound_wal_bytes";
+/// Limit of log segments on disk.
+pub const WAL_BUDGET_BYTES: &str = "tracehound_wal_budget_bytes";
+/// Frames waiting for the next fsync.
+pub const WAL_QUEUE_FRAMES: &str = "tracehound_wal_queue_frames";
+/// Bytes waiting for the next fsync.
+pub const WAL_QUEUE_BYTES: &str = "tracehound_wal_queue_bytes";
+/// Frames made durable.
+pub const WAL_FRAMES: &str = "tracehound_wal_frames_total";
+/// Seconds one fsync took.
+pub const WAL_FSYNC_SECONDS: &str = "tracehound_wal_fsync_seconds";
+/// Frames per fsync.
+pub const WAL_GROUP_FRAMES: &str = "tracehound_wal_group_frames";
+/// Position of the last durable frame.
+pub const WAL_END: &str = "tracehound_wal_end_lsn";
+/// Position a reader has finished with. Label `reader`.
+pub const WAL_CURSOR: &str = "tracehound_wal_cursor_lsn";
+/// Damage found at start. Label `what` (torn_tail, quarantined_segment).
+pub const WAL_DAMAGE: &str = "tracehound_wal_damage_total";
+/// 1 once an fsync failed and the log refuses to write.
+pub const WAL_FAILED: &str = "tracehound_wal_failed";
+
+/// Bytes of events in memory that are not in a file yet.
+pub const MEMTABLE_BYTES: &str = "tracehound_memtable_bytes";
+/// Limit of the memtable.
+pub const MEMTABLE_LIMIT_BYTES: &str = "tracehound_memtable_limit_bytes";
+/// Rows in memory. Label `signal`.
+pub const MEMTABLE_ROWS: &str = "tracehound_memtable_rows";
+/// Files in the catalog. Label `signal`.
+pub const LAKE_FILES: &str = "tracehound_lake_files";
+/// Bytes of files in the catalog. Label `signal`.
+pub const LAKE_BYTES: &str = "tracehound_lake_bytes";
+/// Rows in files of the catalog. Label `signal`.
+pub const LAKE_ROWS: &str = "tracehound_lake_rows";
+/// Seconds one flush took, fsync and commit included.
+pub const LAKE_FLUSH_SECONDS: &str = "tracehound_lake_flush_seconds";
+/// Flushes that failed and will be tried again.
+pub const LAKE_FLUSH_FAILURES: &str = "tracehound_lake_flush_failures_total";
+/// Files deleted by retention.
+pub const LAKE_RETIRED_FILES: &str = "tracehound_lake_retired_files_total";
+/// Files without a catalog row that were removed.
+pub const LAKE_ORPHANS: &str = "tracehound_lake_orphans_total";
+
+/// Bytes of batches waiting for the rule engine.
+pub const DETECT_QUEUE_BYTES: &str = "tracehound_detect_queue_bytes";
+/// Limit of that queue; past it the engine reads from the log.
+pub const DETECT_QUEUE_LIMIT_BYTES: &str = "tracehound_detect_queue_limit_bytes";
+/// Batches that the engine had to read back from the log.
+pub const DETECT_REREADS: &str = "tracehound_detect_rereads_total";
+/// Events evaluated. Label `signal`.
+pub const DETECT_EVENTS: &str = "tracehound_detect_events_total";
+/// Detections. Label `rule`.
+pub const DETECT_DETECTIONS: &str = "tracehound_detect_detections_total";
+/// Seconds to evaluate one batch.
+pub const DETECT_SECONDS: &str = "tracehound_detect_batch_seconds";
+/// Events that came later than the allowed lateness. Label `rule`.
+pub const DETECT_LATE: &str = "tracehound_detect_late_events_total";
+/// Groups dropped because a rule reached its limit of state. Label `rule`.
+pub const DETECT_EVICTED: &str = "tracehound_detect_evicted_groups_total";
+/// Rules loaded. Label `state` (active, invalid).
+pub const RULES: &str = "tracehound_rules";
+
+/// Incidents created. Label `severity`.
+pub const ALERTS_INCIDENTS: &str = "tracehound_alerts_incidents_total";
+/// Deliveries waiting in the outbox.
+pub const OUTBOX_PENDING: &str = "tracehound_outbox_pending";
+/// Delivery attempts. Labels `notifier`, `outcome` (delivered, retry, dead).
+pub const OUTBOX_ATTEMPTS: &str = "tracehound_outbox_attempts_total";
+/// Deliveries given up.
+pub const OUTBOX_DEAD: &str = "tracehound_outbox_dead_letters";
+
+/// Requests to the API. Labels `route`, `method`, `status`.
+pub const API_REQUESTS: &str = "tracehound_api_requests_total";
+/// Seconds to answer a request. Label `route`.
+pub const API_SECONDS: &str = "tracehound_api_request_seconds";
+/// Clients on the alert stream.
+pub const API_STREAMS: &str = "tracehound_api_streams";
+
+/// Queries that ended. Labels `kind`, `outcome` (ok, limited, timeout, error).
+pub const QUERY_TOTAL: &str = "tracehound_query_total";
+/// Seconds a query took. Label `kind`.
+pub const QUERY_SECONDS: &str = "tracehound_query_seconds";
+/// Queries running.
+pub const QUERY_RUNNING: &str = "tracehound_query_running";
+
+/// Spans of our own that could not be exported.
+pub const SELF_TRACE_DROPPED: &str = "tracehound_self_trace_dropped_total";
