@@ -9,10 +9,20 @@ use std::sync::Arc;
 pub enum IdError {
     /// The text has the wrong number of characters or a character that is not hexadecimal.
     #[error("{what} must be {digits} hexadecimal digits, got {got:?}")]
-    Hex { what: &'static str, digits: usize, got: String },
+    Hex {
+        /// Which id.
+        what: &'static str,
+        /// How many digits it has.
+        digits: usize,
+        /// The beginning of what was given.
+        got: String,
+    },
     /// All-zero ids are invalid in W3C trace context and OTLP.
     #[error("{what} must not be all zero")]
-    Zero { what: &'static str },
+    Zero {
+        /// Which id.
+        what: &'static str,
+    },
     /// The tenant name is empty, too long, or has a character outside `a-z 0-9 _ -`.
     #[error("tenant must be 1 to 64 characters of a-z, 0-9, '_' or '-', got {0:?}")]
     Tenant(String),
