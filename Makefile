@@ -1,0 +1,53 @@
+# The desk. `make run` and `make test` are all a newcomer needs.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+DEMO_DIR ?= target/demo-data
+RUN_FLAGS ?=
+PROFILE ?= release
+
+.PHONY: run test check bench faults web fmt lint tidy e2e-setup chromium conformance
+
+run: web ## build everything and start a server with live demo traffic; prints the login URL
+	cargo build --locked --$(PROFILE) -p server
+	rm -rf $(DEMO_DIR)
+	target/$(PROFILE)/tracehound serve --demo --data-dir $(DEMO_DIR) $(RUN_FLAGS)
+
+web: web/dist/index.html ## the web UI, embedded in the binary at the next build
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	cd web && npm ci --no-audit --no-fund --loglevel=error
+
+web/dist/index.html: web/node_modules/.package-lock.json $(shell find web/src web/public web/index.html -type f 2>/dev/null)
+	cd web && npm run --silent build
+
+chromium:
+	@command -v chromium >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
+
+e2e-setup: chromium
+	tests/e2e/setup.sh
+
+test: web e2e-setup ## every test, with what it needs
+	cd web && npm run --silent check
+	cargo build --locked -p server
+	cargo test --locked --workspace
+
+check: fmt lint test ## what CI runs
+
+fmt:
+	cargo fmt --all --check
+
+lint:
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+tidy:
+	cargo test --locked -p tests --test tidy
+
+bench: ## ingest under load, side by side; prints a table (release build, loopback only)
+	cargo build --locked --release -p server
+	cargo run --locked --release -p tests --bin bench
+
+faults: ## kill -9 under load, 200 rounds, and the log's own fault tests
+	cargo build --locked -p server
+	TRACEHOUND_KILL_ROUNDS=200 cargo test --locked -p tests --test e2e kill -- --nocapture
+	cargo test --locked -p wal -p lake
