@@ -1,1 +1,35 @@
-//! lake
+//! Where events live once they are durable: memory first, then Parquet.
+//!
+//! *Owns* the memtable, the file layout, Parquet writing, the catalog, retention and snapshots. *Promises* that a
+//! snapshot sees each inserted event exactly once, whether it lies in memory or in a file, and that the mark never
+//! passes an event that is not in a committed file. *Refuses to know* rules, query text, and where events come from.
+
+mod catalog;
+mod disk;
+mod error;
+mod file_entry;
+mod flush;
+mod guard;
+mod joining;
+mod lake;
+mod layout;
+mod memtable;
+mod opening;
+mod orphan;
+mod parquet_file;
+mod partition;
+mod retention;
+mod row_order;
+mod settings;
+mod snapshot;
+mod version;
+mod zone;
+
+pub use error::LakeError;
+pub use file_entry::FileEntry;
+pub use lake::{Lake, SignalStats, Stats};
+pub use memtable::{FrozenBatch, TraceIndex};
+pub use partition::Partition;
+pub use settings::Settings;
+pub use snapshot::Snapshot;
+pub use zone::Zone;

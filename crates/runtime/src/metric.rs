@@ -63,6 +63,8 @@ pub const LAKE_FLUSH_FAILURES: &str = "tracehound_lake_flush_failures_total";
 pub const LAKE_RETIRED_FILES: &str = "tracehound_lake_retired_files_total";
 /// Files without a catalog row that were removed.
 pub const LAKE_ORPHANS: &str = "tracehound_lake_orphans_total";
+/// Files of the catalog that are missing or have the wrong length; their rows are not found.
+pub const LAKE_QUARANTINED_FILES: &str = "tracehound_lake_quarantined_files";
 
 /// Bytes of batches waiting for the rule engine.
 pub const DETECT_QUEUE_BYTES: &str = "tracehound_detect_queue_bytes";

@@ -1,0 +1,176 @@
+//! The catalog: which files there are and how far the log is in them, on disk before anybody relies on it.
+
+use std::collections::BTreeSet;
+
+use model::{Lsn, UnixNanos};
+use runtime::Database;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use crate::layout::Layout;
+use crate::{FileEntry, LakeError, Partition, Zone};
+
+const INSERT_FILE: &str = include_str!("insert_file.sql");
+const ALL_FILES: &str = include_str!("all_files.sql");
+const SET_STATE: &str = include_str!("set_state.sql");
+const REMOVE_FILE: &str = include_str!("remove_file.sql");
+const MARK: &str = include_str!("mark.sql");
+const ADVANCE_MARK: &str = include_str!("advance_mark.sql");
+
+/// What the lake thinks of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileState {
+    /// Found by queries.
+    Live,
+    /// Missing or of the wrong length when the lake was opened.
+    Quarantined,
+    /// Found by no new query; waits for being unlinked.
+    Retired,
+}
+
+impl FileState {
+    const ALL: [Self; 3] = [Self::Live, Self::Quarantined, Self::Retired];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Quarantined => "quarantined",
+            Self::Retired => "retired",
+        }
+    }
+}
+
+/// A row of the catalog.
+#[derive(Debug, Clone)]
+pub(crate) struct CatalogFile {
+    pub(crate) entry: FileEntry,
+    pub(crate) state: FileState,
+    pub(crate) state_since_unix_nanos: i64,
+}
+
+/// The lake's tables. Nobody else reads them.
+#[derive(Debug, Clone)]
+pub(crate) struct Catalog {
+    db: Database,
+}
+
+impl Catalog {
+    pub(crate) async fn open(db: Database) -> Result<Self, LakeError> {
+        db.migrate("lake", sqlx::migrate!("./migrations")).await?;
+        Ok(Self { db })
+    }
+
+    pub(crate) async fn mark(&self) -> Result<Lsn, LakeError> {
+        let found: Option<i64> =
+            sqlx::query_scalar(MARK).fetch_optional(&self.db.reader).await.map_err(LakeError::catalog("read"))?;
+        Ok(Lsn(found.map_or(0, i64::cast_unsigned)))
+    }
+
+    pub(crate) async fn files(&self, layout: &Layout) -> Result<Vec<CatalogFile>, LakeError> {
+        let rows = sqlx::query(ALL_FILES).fetch_all(&self.db.reader).await.map_err(LakeError::catalog("read"))?;
+        rows.iter().map(|row| read_row(row, layout)).collect()
+    }
+
+    /// Adds the files of one flush and moves the mark, both or neither.
+    pub(crate) async fn commit(&self, files: &[FileEntry], mark: Lsn) -> Result<(), LakeError> {
+        let failed = || LakeError::catalog("commit to");
+        let mut transaction = self.db.writer.begin().await.map_err(failed())?;
+        for file in files {
+            insert(file).execute(&mut *transaction).await.map_err(failed())?;
+        }
+        sqlx::query(ADVANCE_MARK).bind(mark.0.cast_signed()).execute(&mut *transaction).await.map_err(failed())?;
+        transaction.commit().await.map_err(failed())
+    }
+
+    /// Moves files to another state, all or none.
+    pub(crate) async fn set_state(
+        &self,
+        names: impl IntoIterator<Item = &str>,
+        state: FileState,
+        now: UnixNanos,
+    ) -> Result<(), LakeError> {
+        let failed = || LakeError::catalog("change");
+        let mut transaction = self.db.writer.begin().await.map_err(failed())?;
+        for name in names {
+            let change = sqlx::query(SET_STATE).bind(name).bind(state.as_str()).bind(now.0);
+            change.execute(&mut *transaction).await.map_err(failed())?;
+        }
+        transaction.commit().await.map_err(failed())
+    }
+
+    /// Forgets retired files, all or none.
+    pub(crate) async fn remove(&self, names: impl IntoIterator<Item = &str>) -> Result<(), LakeError> {
+        let failed = || LakeError::catalog("remove from");
+        let mut transaction = self.db.writer.begin().await.map_err(failed())?;
+        for name in names {
+            sqlx::query(REMOVE_FILE).bind(name).execute(&mut *transaction).await.map_err(failed())?;
+        }
+        transaction.commit().await.map_err(failed())
+    }
+}
+
+type Insert<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
+
+fn insert(file: &FileEntry) -> Insert<'_> {
+    let hour = match file.partition {
+        Partition::Hour(hour) => Some(hour),
+        Partition::Odd => None,
+    };
+    let services = file.zone.services.as_ref().map(|services| serde_json::json!(services).to_string());
+    sqlx::query(INSERT_FILE)
+        .bind(file.name.as_str())
+        .bind(file.tenant.as_str())
+        .bind(file.signal.as_str())
+        .bind(hour)
+        .bind(file.zone.rows.cast_signed())
+        .bind(file.bytes.cast_signed())
+        .bind(i64::from(file.checksum_crc32c))
+        .bind(i64::from(file.format_version))
+        .bind(file.zone.min_time.0)
+        .bind(file.zone.max_time.0)
+        .bind(file.min_lsn.0.cast_signed())
+        .bind(file.max_lsn.0.cast_signed())
+        .bind(services)
+        .bind(file.zone.error_count.cast_signed())
+        .bind(file.zone.max_duration_nanos)
+        .bind(file.created_unix_nanos)
+}
+
+fn read_row(row: &SqliteRow, layout: &Layout) -> Result<CatalogFile, LakeError> {
+    let read = |column| row.try_get::<i64, _>(column).map_err(LakeError::catalog("read"));
+    let text = |column| row.try_get::<&str, _>(column).map_err(LakeError::catalog("read"));
+    let name = text("name")?.to_owned();
+    let unreadable = |column| LakeError::CatalogRow { file: name.clone(), column };
+    let hour: Option<i64> = row.try_get("hour").map_err(LakeError::catalog("read"))?;
+    let services: Option<&str> = row.try_get("services").map_err(LakeError::catalog("read"))?;
+    let services: Option<BTreeSet<String>> =
+        services.map(serde_json::from_str).transpose().map_err(|_| unreadable("services"))?;
+    let state = text("state")?;
+    let small = |column| u32::try_from(read(column)?).map_err(|_| unreadable(column));
+    let entry = FileEntry {
+        path: layout.path(&name),
+        tenant: text("tenant")?.parse().map_err(|_| unreadable("tenant"))?,
+        signal: text("signal")?.parse().map_err(|_| unreadable("signal"))?,
+        partition: hour.map_or(Partition::Odd, Partition::Hour),
+        bytes: read("bytes")?.cast_unsigned(),
+        checksum_crc32c: small("checksum_crc32c")?,
+        format_version: small("format_version")?,
+        min_lsn: Lsn(read("min_lsn")?.cast_unsigned()),
+        max_lsn: Lsn(read("max_lsn")?.cast_unsigned()),
+        created_unix_nanos: read("created_unix_nanos")?,
+        zone: Zone {
+            rows: read("rows")?.cast_unsigned(),
+            min_time: UnixNanos(read("min_time_unix_nanos")?),
+            max_time: UnixNanos(read("max_time_unix_nanos")?),
+            services,
+            error_count: read("error_count")?.cast_unsigned(),
+            max_duration_nanos: read("max_duration_nanos")?,
+        },
+        name: name.clone(),
+    };
+    Ok(CatalogFile {
+        state: FileState::ALL.into_iter().find(|known| known.as_str() == state).ok_or_else(|| unreadable("state"))?,
+        state_since_unix_nanos: read("state_since_unix_nanos")?,
+        entry,
+    })
+}

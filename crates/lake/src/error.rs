@@ -1,0 +1,91 @@
+//! What can go wrong in the lake.
+
+use std::path::PathBuf;
+
+use runtime::ErrorKind;
+
+/// Why the lake could not do what it was asked. Events stay where they were: in memory and in the log.
+#[derive(Debug, thiserror::Error)]
+pub enum LakeError {
+    /// A setting is outside its limits.
+    #[error("setting {name} must be {rule}")]
+    Setting {
+        /// Name of the setting.
+        name: &'static str,
+        /// What it must be.
+        rule: &'static str,
+    },
+    /// The disk refused.
+    #[error("cannot {action} {path}: {source}", path = path.display())]
+    Disk {
+        /// What was tried.
+        action: &'static str,
+        /// On which file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A Parquet file could not be written or read.
+    #[error("cannot write {path} as parquet: {source}", path = path.display())]
+    Parquet {
+        /// Which file.
+        path: PathBuf,
+        /// What the encoder said.
+        source: parquet::errors::ParquetError,
+    },
+    /// Batches could not be put together.
+    #[error("cannot arrange rows: {0}")]
+    Arrow(#[from] arrow::error::ArrowError),
+    /// The catalog refused.
+    #[error("cannot {action} the catalog: {source}")]
+    Catalog {
+        /// What was tried.
+        action: &'static str,
+        /// What the database said.
+        source: sqlx::Error,
+    },
+    /// The catalog's tables could not be made.
+    #[error(transparent)]
+    Migrate(#[from] runtime::database::DatabaseError),
+    /// A catalog row that this version did not write and cannot read.
+    #[error("catalog row {file} has an unreadable {column}")]
+    CatalogRow {
+        /// The file the row is about.
+        file: String,
+        /// The column.
+        column: &'static str,
+    },
+    /// The bytes of a file are not those that were written.
+    #[error("file {path} is damaged: checksum {found:08x}, expected {expected:08x}", path = path.display())]
+    Checksum {
+        /// Which file.
+        path: PathBuf,
+        /// CRC-32C recorded when it was written.
+        expected: u32,
+        /// CRC-32C of what is there.
+        found: u32,
+    },
+    /// The worker that did the blocking part panicked.
+    #[error("the {0} worker panicked")]
+    Worker(&'static str),
+}
+
+impl LakeError {
+    /// What a caller should do: wrong settings want mending, the disk and the catalog may recover, the rest is ours.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Setting { .. } => ErrorKind::Invalid,
+            Self::Disk { .. } | Self::Catalog { .. } => ErrorKind::Unavailable,
+            _ => ErrorKind::Internal,
+        }
+    }
+
+    pub(crate) fn disk(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Disk { action, path, source }
+    }
+
+    pub(crate) fn catalog(action: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
+        move |source| Self::Catalog { action, source }
+    }
+}

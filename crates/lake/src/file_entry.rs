@@ -1,0 +1,74 @@
+//! A committed file, as the catalog knows it.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+
+use model::{Lsn, Signal, TenantId, TimeRange};
+
+use crate::{LakeError, Partition, Zone};
+
+/// The layout of files written now. Files of every older version stay readable.
+pub(crate) const FORMAT_VERSION: u32 = 1;
+
+/// One Parquet file with the stored schema of its signal. Never changes once committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileEntry {
+    /// Its name for ever: the path below the lake's directory, which says tenant, signal, hour and log range.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whose rows.
+    pub tenant: TenantId,
+    /// What kind of rows.
+    pub signal: Signal,
+    /// The hour of event time, or odd.
+    pub partition: Partition,
+    /// Length of the file.
+    pub bytes: u64,
+    /// CRC-32C of the whole file.
+    pub checksum_crc32c: u32,
+    /// Version of the layout inside.
+    pub format_version: u32,
+    /// First log position the flush that wrote it covered.
+    pub min_lsn: Lsn,
+    /// Last log position the flush that wrote it covered.
+    pub max_lsn: Lsn,
+    /// When it was committed, in nanoseconds since 1970.
+    pub created_unix_nanos: i64,
+    /// Summary of the rows.
+    pub zone: Zone,
+}
+
+impl FileEntry {
+    /// Whether any row may lie in `range`.
+    pub fn overlaps(&self, range: &TimeRange) -> bool {
+        range.overlaps(self.zone.min_time, self.zone.max_time)
+    }
+
+    /// Whether any row may come from `service`; false is certain.
+    pub fn may_have_service(&self, service: &str) -> bool {
+        self.zone.services.as_ref().is_none_or(|services| services.contains(service))
+    }
+
+    /// Reads the whole file and compares its checksum. Blocking.
+    ///
+    /// # Errors
+    /// [`LakeError::Disk`] when it cannot be read, [`LakeError::Checksum`] when it is not what was written.
+    pub fn verify(&self) -> Result<(), LakeError> {
+        let mut file = File::open(&self.path).map_err(LakeError::disk("open", &self.path))?;
+        let mut chunk = vec![0; 1 << 18];
+        let mut found = 0;
+        loop {
+            let read = file.read(&mut chunk).map_err(LakeError::disk("read", &self.path))?;
+            if read == 0 {
+                break;
+            }
+            found = crc32c::crc32c_append(found, &chunk[..read]);
+        }
+        if found == self.checksum_crc32c {
+            return Ok(());
+        }
+        Err(LakeError::Checksum { path: self.path.clone(), expected: self.checksum_crc32c, found })
+    }
+}

@@ -1,0 +1,159 @@
+//! From memory to committed files.
+//!
+//! Order of steps: seal the generation, write each file under a temporary name, sync it, rename it, sync its directory,
+//! commit {files, mark} in one catalog transaction, replace the version. A crash before the commit leaves files without a
+//! catalog row, which the next start removes; the log still has their events. A crash after it leaves nothing to do.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{AsArray, RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
+use arrow::datatypes::TimestampNanosecondType;
+use model::{Lsn, Signal, TenantId, UnixNanos};
+use runtime::metric;
+use tokio::time::Instant;
+
+use crate::file_entry::FORMAT_VERSION;
+use crate::joining::join;
+use crate::layout::Layout;
+use crate::memtable::{FrozenBatch, Generation};
+use crate::partition::{Partition, Plausible, partitions};
+use crate::{FileEntry, Lake, LakeError, Zone, disk, parquet_file, row_order};
+
+impl Lake {
+    /// Writes all events that are in memory now to files and commits them; returns the new mark. Without events it
+    /// returns the mark as it is. One flush runs at a time; a second one waits, and finds what came in meanwhile.
+    ///
+    /// # Errors
+    /// The disk's or the catalog's. The events stay in memory and stay visible, and the next flush tries them again.
+    pub async fn flush(&self) -> Result<Lsn, LakeError> {
+        let _turn = self.inner.upkeep.lock().await;
+        let before = self.version();
+        // a generation whose flush failed goes first, then what has come in since
+        let rounds = if before.sealed.is_some() { 2 } else { 1 };
+        for round in 0..rounds {
+            let Some(sealed) = self.seal() else { break };
+            let started = Instant::now();
+            if let Err(error) = self.flush_sealed(&sealed, before.sealed.is_some() && round == 0).await {
+                metrics::counter!(metric::LAKE_FLUSH_FAILURES).increment(1);
+                return Err(error);
+            }
+            metrics::histogram!(metric::LAKE_FLUSH_SECONDS).record(started.elapsed().as_secs_f64());
+            self.publish_metrics();
+        }
+        Ok(self.mark())
+    }
+
+    async fn flush_sealed(&self, sealed: &Arc<Generation>, failed_before: bool) -> Result<(), LakeError> {
+        let mark = sealed.last_lsn();
+        if failed_before && self.inner.catalog.mark().await? >= mark {
+            // the commit was reported as failed and is there all the same: its files are the ones to show
+            let known = self.inner.catalog.files(&self.inner.layout).await?;
+            let files = known.into_iter().map(|file| file.entry).filter(|file| file.max_lsn == mark).map(Arc::new);
+            self.replace_version(|version| version.with_flushed(files, mark));
+            return Ok(());
+        }
+        let job = Job {
+            layout: self.inner.layout.clone(),
+            plausible: Plausible::at(UnixNanos(self.inner.clock.unix_nanos()), self.inner.settings.retention),
+            max_hours: self.inner.settings.max_hours_per_flush,
+            range: (sealed.first_lsn(), mark),
+            now_unix_nanos: self.inner.clock.unix_nanos(),
+        };
+        let generation = Arc::clone(sealed);
+        let files = tokio::task::spawn_blocking(move || job.run(&generation));
+        let files = files.await.map_err(|_| LakeError::Worker("flush"))??;
+        self.inner.catalog.commit(&files, mark).await?;
+        self.replace_version(|version| version.with_flushed(files.into_iter().map(Arc::new), mark));
+        Ok(())
+    }
+}
+
+/// The blocking part of a flush: everything up to the commit.
+struct Job {
+    layout: Layout,
+    plausible: Plausible,
+    max_hours: usize,
+    range: (Lsn, Lsn),
+    now_unix_nanos: i64,
+}
+
+impl Job {
+    fn run(&self, generation: &Generation) -> Result<Vec<FileEntry>, LakeError> {
+        let mut files = Vec::new();
+        for ((tenant, signal), table) in generation.tables() {
+            generation.fold(&table);
+            for (partition, parts) in self.split(signal, &table.batches())? {
+                files.push(self.write(&tenant, signal, partition, &parts)?);
+            }
+        }
+        Ok(files)
+    }
+
+    /// The batches cut along the partitions; a batch that lies in one partition is not copied.
+    fn split(
+        &self,
+        signal: Signal,
+        batches: &[Arc<FrozenBatch>],
+    ) -> Result<BTreeMap<Partition, Vec<RecordBatch>>, LakeError> {
+        let mut times = Vec::with_capacity(batches.len());
+        for batch in batches {
+            let column = batch.records().column_by_name(signal.time_column());
+            let column = column.and_then(|column| column.as_primitive_opt::<TimestampNanosecondType>());
+            let missing = || arrow::error::ArrowError::SchemaError(format!("no column {}", signal.time_column()));
+            times.push(&column.ok_or_else(missing)?.values()[..]);
+        }
+        let mut split: BTreeMap<Partition, Vec<RecordBatch>> = BTreeMap::new();
+        let partitions = partitions(&times, self.plausible, self.max_hours);
+        for (batch, partition_of) in batches.iter().zip(partitions) {
+            let mut rows_of: BTreeMap<Partition, Vec<u32>> = BTreeMap::new();
+            for (row, partition) in (0_u32..).zip(partition_of) {
+                rows_of.entry(partition).or_default().push(row);
+            }
+            for (partition, rows) in rows_of {
+                let whole = rows.len() == batch.rows();
+                let part = match whole {
+                    true => batch.records().clone(),
+                    false => take_record_batch(batch.records(), &UInt32Array::from(rows))?,
+                };
+                split.entry(partition).or_default().push(part);
+            }
+        }
+        Ok(split)
+    }
+
+    fn write(
+        &self,
+        tenant: &TenantId,
+        signal: Signal,
+        partition: Partition,
+        parts: &[RecordBatch],
+    ) -> Result<FileEntry, LakeError> {
+        let name = Layout::name(tenant, signal, partition, self.range);
+        let (path, temporary) = (self.layout.path(&name), self.layout.temporary_path(&name));
+        let records = join(&signal.stored_schema(), parts)?;
+        let mut zone = Zone::empty();
+        zone.add(signal, &records);
+        let order = row_order::order(signal, &records)?;
+        let written = parquet_file::write(&temporary, signal, &records, &order, self.range)?;
+        if let Some(dir) = path.parent() {
+            disk::make_dir(dir)?;
+        }
+        disk::publish(&temporary, &path)?;
+        Ok(FileEntry {
+            name,
+            path,
+            tenant: tenant.clone(),
+            signal,
+            partition,
+            bytes: written.bytes,
+            checksum_crc32c: written.checksum_crc32c,
+            format_version: FORMAT_VERSION,
+            min_lsn: self.range.0,
+            max_lsn: self.range.1,
+            created_unix_nanos: self.now_unix_nanos,
+            zone,
+        })
+    }
+}

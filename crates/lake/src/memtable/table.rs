@@ -1,0 +1,127 @@
+//! The rows of one tenant's signal in one generation.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
+use arrow::array::RecordBatch;
+use model::Signal;
+
+use super::FrozenBatch;
+use crate::guard::lock;
+use crate::joining::join;
+
+/// Rows from which a batch is large enough to be left alone.
+pub(crate) const FROZEN_ROWS: usize = 8_192;
+/// Bytes from which a batch is large enough to be left alone; bounds what one fold copies at once.
+const FROZEN_BYTES: u64 = 32 << 20;
+
+/// Batches in log order. The ones that came in lie at the end; folding makes them fewer and larger.
+#[derive(Debug)]
+pub(crate) struct Table {
+    signal: Signal,
+    batches: Mutex<Vec<Arc<FrozenBatch>>>,
+    /// Held by the one that folds. Others may push meanwhile: that only adds to the end.
+    folding: Mutex<()>,
+}
+
+/// What a fold did to the memory taken.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Folded {
+    pub(crate) freed_bytes: u64,
+    pub(crate) taken_bytes: u64,
+}
+
+impl Table {
+    pub(crate) fn new(signal: Signal) -> Self {
+        Self { signal, batches: Mutex::default(), folding: Mutex::default() }
+    }
+
+    /// Adds a batch as it came. Returns the rows that wait for a fold, of which a full batch is none.
+    pub(crate) fn push(&self, batch: Arc<FrozenBatch>) -> usize {
+        let mut batches = lock(&self.batches);
+        batches.push(batch);
+        batches.iter().rev().map(|batch| batch.rows()).take_while(|rows| *rows < FROZEN_ROWS).sum()
+    }
+
+    /// Everything inserted so far, oldest first.
+    pub(crate) fn batches(&self) -> Vec<Arc<FrozenBatch>> {
+        lock(&self.batches).clone()
+    }
+
+    /// Joins small batches, so that at most 14 are not full. A row is copied at most about 14 times however often
+    /// this is called: neighbours are joined only when the older is not more than twice as large as the newer, as in
+    /// a binary counter.
+    pub(crate) fn fold(&self) -> Folded {
+        let _turn = lock(&self.folding);
+        let before = self.batches();
+        let groups = group(&before);
+        let mut folded = Folded::default();
+        if groups.len() == before.len() {
+            return folded;
+        }
+        let mut after = Vec::with_capacity(groups.len());
+        for Group { members, .. } in groups {
+            let members = &before[members];
+            match self.join(members) {
+                Some(joined) => {
+                    folded.freed_bytes += members.iter().map(|batch| batch.memory_bytes()).sum::<u64>();
+                    folded.taken_bytes += joined.memory_bytes();
+                    after.push(joined);
+                }
+                None => after.extend(members.iter().cloned()),
+            }
+        }
+        lock(&self.batches).splice(..before.len(), after);
+        folded
+    }
+
+    /// `None` when there is nothing to join, or when it cannot be done and the parts have to do.
+    fn join(&self, members: &[Arc<FrozenBatch>]) -> Option<Arc<FrozenBatch>> {
+        if members.len() < 2 {
+            return None;
+        }
+        let parts: Vec<RecordBatch> = members.iter().map(|batch| batch.records().clone()).collect();
+        match join(&self.signal.stored_schema(), &parts) {
+            Ok(records) => Some(Arc::new(FrozenBatch::new(self.signal, records))),
+            Err(error) => {
+                tracing::warn!(%error, parts = parts.len(), "small batches in memory stay apart");
+                None
+            }
+        }
+    }
+}
+
+struct Group {
+    members: Range<usize>,
+    rows: usize,
+    bytes: u64,
+}
+
+impl Group {
+    fn is_full(&self) -> bool {
+        self.rows >= FROZEN_ROWS || self.bytes >= FROZEN_BYTES
+    }
+
+    fn absorbs(&self, newer: &Self) -> bool {
+        !self.is_full() && self.rows <= newer.rows.saturating_mul(2) && self.bytes + newer.bytes <= FROZEN_BYTES
+    }
+}
+
+fn group(batches: &[Arc<FrozenBatch>]) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for (index, batch) in batches.iter().enumerate() {
+        let mut newest = Group { members: index..index + 1, rows: batch.rows(), bytes: batch.memory_bytes() };
+        while let Some(older) = groups.pop_if(|older| older.absorbs(&newest)) {
+            newest = Group {
+                members: older.members.start..newest.members.end,
+                rows: older.rows + newest.rows,
+                bytes: older.bytes + newest.bytes,
+            };
+        }
+        groups.push(newest);
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests;

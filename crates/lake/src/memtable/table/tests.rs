@@ -1,0 +1,1 @@
+//! Folding keeps every row and few batches.

@@ -1,0 +1,87 @@
+//! What happens before the front door opens: the catalog is read and compared with the disk.
+
+use std::sync::Arc;
+
+use model::UnixNanos;
+use runtime::{Clock, Database};
+
+use crate::catalog::{Catalog, CatalogFile, FileState};
+use crate::layout::Layout;
+use crate::retention::Retired;
+use crate::version::Version;
+use crate::{FileEntry, LakeError, Settings, disk, orphan};
+
+/// Everything a lake starts with.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) layout: Layout,
+    pub(crate) catalog: Catalog,
+    pub(crate) version: Version,
+    pub(crate) retired: Vec<Retired>,
+    pub(crate) quarantined: Vec<Arc<FileEntry>>,
+}
+
+pub(crate) async fn open(settings: &Settings, db: Database, clock: &Clock) -> Result<Opened, LakeError> {
+    check(settings)?;
+    let layout = Layout::new(settings.dir.clone());
+    let catalog = Catalog::open(db).await?;
+    let mark = catalog.mark().await?;
+    let known = catalog.files(&layout).await?;
+    let on_disk = layout.clone();
+    let looked = tokio::task::spawn_blocking(move || {
+        disk::make_dir(&on_disk.temporary_dir())?;
+        orphan::sweep(&on_disk, mark, &orphan::names(&known))?;
+        Ok::<_, LakeError>(known.into_iter().map(|file| (found_state(&file), file)).collect::<Vec<_>>())
+    });
+    let looked = looked.await.map_err(|_| LakeError::Worker("opening"))??;
+    for state in [FileState::Live, FileState::Quarantined] {
+        let changed = looked.iter().filter(|(found, file)| *found == state && file.state != state);
+        let names: Vec<&str> = changed.map(|(_, file)| file.entry.name.as_str()).collect();
+        if !names.is_empty() {
+            catalog.set_state(names, state, UnixNanos(clock.unix_nanos())).await?;
+        }
+    }
+    let (mut live, mut retired, mut quarantined) = (Vec::new(), Vec::new(), Vec::new());
+    for (state, CatalogFile { entry, state_since_unix_nanos, .. }) in looked {
+        match state {
+            FileState::Live => live.push(Arc::new(entry)),
+            FileState::Quarantined => quarantined.push(Arc::new(entry)),
+            FileState::Retired => {
+                retired.push(Retired { file: Arc::new(entry), since_unix_nanos: state_since_unix_nanos });
+            }
+        }
+    }
+    Ok(Opened { layout, catalog, version: Version::new(mark, live), retired, quarantined })
+}
+
+fn check(settings: &Settings) -> Result<(), LakeError> {
+    if settings.memtable_limit_bytes == 0 || settings.memtable_limit_bytes > Settings::MAX_MEMTABLE_LIMIT_BYTES {
+        return Err(LakeError::Setting { name: "memtable_limit_bytes", rule: "between 1 and 1073741824" });
+    }
+    if settings.flush_bytes == 0 || settings.flush_bytes > settings.memtable_limit_bytes {
+        return Err(LakeError::Setting { name: "flush_bytes", rule: "between 1 and memtable_limit_bytes" });
+    }
+    if settings.max_hours_per_flush == 0 {
+        return Err(LakeError::Setting { name: "max_hours_per_flush", rule: "at least 1" });
+    }
+    Ok(())
+}
+
+/// A file that came back, as when its disk was mounted late, is live again.
+fn found_state(file: &CatalogFile) -> FileState {
+    if file.state == FileState::Retired {
+        return FileState::Retired;
+    }
+    let found_bytes = disk::length(&file.entry.path);
+    if found_bytes == Some(file.entry.bytes) {
+        return FileState::Live;
+    }
+    tracing::error!(
+        path = %file.entry.path.display(),
+        expected_bytes = file.entry.bytes,
+        ?found_bytes,
+        rows = file.entry.zone.rows,
+        "file of the catalog is missing or has the wrong length, its rows will not be found"
+    );
+    FileState::Quarantined
+}

@@ -1,0 +1,91 @@
+//! What an interrupted flush left behind.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use model::Lsn;
+use runtime::metric;
+
+use crate::catalog::CatalogFile;
+use crate::layout::Layout;
+use crate::{Lake, LakeError, disk};
+
+impl Lake {
+    /// Removes files that have no catalog row and that only an interrupted flush can have left; returns how many. Done
+    /// once when the lake is opened. Parquet files of any other kind are left alone and logged: they may be all that is
+    /// left of a lake whose catalog was lost.
+    ///
+    /// # Errors
+    /// The disk's or the catalog's.
+    pub async fn sweep_orphans(&self) -> Result<u64, LakeError> {
+        let _turn = self.inner.upkeep.lock().await;
+        let mark = self.inner.catalog.mark().await?;
+        let known = self.inner.catalog.files(&self.inner.layout).await?;
+        let layout = self.inner.layout.clone();
+        let swept = tokio::task::spawn_blocking(move || sweep(&layout, mark, &names(&known)));
+        swept.await.map_err(|_| LakeError::Worker("orphan sweep"))?
+    }
+}
+
+pub(crate) fn names(known: &[CatalogFile]) -> HashSet<&str> {
+    known.iter().map(|file| file.entry.name.as_str()).collect()
+}
+
+/// An uncommitted flush begins right after the mark, because the mark is where the committed one before it ended.
+pub(crate) fn sweep(layout: &Layout, mark: Lsn, known: &HashSet<&str>) -> Result<u64, LakeError> {
+    let mut leftovers = Vec::new();
+    let mut strangers = 0_u64;
+    for tenant in children(layout.dir())?.into_iter().filter(|name| !name.starts_with('.')) {
+        for signal in children(&layout.path(&tenant))? {
+            for hour in children(&layout.path(&format!("{tenant}/{signal}")))? {
+                let dir = format!("{tenant}/{signal}/{hour}");
+                for file in children(&layout.path(&dir))? {
+                    let name = format!("{dir}/{file}");
+                    let Some((first, _)) = Layout::range_of(&name).filter(|_| !known.contains(name.as_str())) else {
+                        continue;
+                    };
+                    match first.0 == mark.0 + 1 {
+                        true => leftovers.push(name),
+                        false => strangers += 1,
+                    }
+                }
+            }
+        }
+    }
+    if strangers > 0 {
+        tracing::warn!(files = strangers, dir = %layout.dir().display(), "parquet files without a catalog row are left alone");
+        // an empty catalog beside full directories is a lost catalog, not an interrupted first flush
+        if known.is_empty() {
+            leftovers.clear();
+        }
+    }
+    let mut removed = 0;
+    for name in &leftovers {
+        disk::remove(&layout.path(name))?;
+        removed += 1;
+    }
+    for name in children(&layout.temporary_dir())? {
+        disk::remove_file(&layout.temporary_dir().join(name))?;
+        removed += 1;
+    }
+    metrics::counter!(metric::LAKE_ORPHANS).increment(removed);
+    Ok(removed)
+}
+
+/// Names in a directory that are UTF-8, as all of ours are; none when it is absent or no directory.
+fn children(dir: &Path) -> Result<Vec<String>, LakeError> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(vec![]),
+        Err(error) => return Err(LakeError::disk("list", dir)(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(LakeError::disk("list", dir))?;
+        names.extend(entry.file_name().into_string());
+    }
+    names.sort_unstable();
+    Ok(names)
+}

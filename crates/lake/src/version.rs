@@ -1,0 +1,85 @@
+//! Files and memory that belong together at one moment.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use model::{Lsn, Signal};
+
+use crate::FileEntry;
+use crate::memtable::{Generation, TableKey};
+
+/// Replaced as a whole, never changed in place; only the open generation takes inserts. So whoever holds a version
+/// sees each row in a file, in the sealed generation or in the open one, and never in two of them.
+#[derive(Debug)]
+pub(crate) struct Version {
+    /// Committed files, the one with the latest event first.
+    pub(crate) files: HashMap<TableKey, Arc<[Arc<FileEntry>]>>,
+    /// Takes no inserts and is on its way into files.
+    pub(crate) sealed: Option<Arc<Generation>>,
+    /// Takes inserts.
+    pub(crate) open: Arc<Generation>,
+    /// Everything up to here is in committed files.
+    pub(crate) mark: Lsn,
+}
+
+impl Version {
+    pub(crate) fn new(mark: Lsn, files: impl IntoIterator<Item = Arc<FileEntry>>) -> Self {
+        let open = Arc::new(Generation::after(mark));
+        Self { files: by_table(HashMap::new(), files), sealed: None, open, mark }
+    }
+
+    /// The open generation takes no more inserts and a new one follows it.
+    pub(crate) fn with_open_sealed(&self) -> Self {
+        let next = Arc::new(Generation::after(self.open.last_lsn()));
+        Self { files: self.files.clone(), sealed: Some(Arc::clone(&self.open)), open: next, mark: self.mark }
+    }
+
+    /// The sealed generation is gone and its files are there.
+    pub(crate) fn with_flushed(&self, files: impl IntoIterator<Item = Arc<FileEntry>>, mark: Lsn) -> Self {
+        Self { files: by_table(self.files.clone(), files), sealed: None, open: Arc::clone(&self.open), mark }
+    }
+
+    /// Only the files that `keep` holds on to.
+    pub(crate) fn with_files_kept(&self, keep: impl Fn(&FileEntry) -> bool) -> Self {
+        let files = self.all_files().filter(|file| keep(file)).cloned();
+        Self {
+            files: by_table(HashMap::new(), files),
+            sealed: self.sealed.clone(),
+            open: Arc::clone(&self.open),
+            mark: self.mark,
+        }
+    }
+
+    pub(crate) fn all_files(&self) -> impl Iterator<Item = &Arc<FileEntry>> {
+        self.files.values().flat_map(|files| files.iter())
+    }
+
+    /// The generations, oldest first.
+    pub(crate) fn generations(&self) -> impl Iterator<Item = &Arc<Generation>> {
+        self.sealed.iter().chain([&self.open])
+    }
+
+    pub(crate) fn memtable_bytes(&self) -> u64 {
+        self.generations().map(|generation| generation.bytes()).sum()
+    }
+
+    pub(crate) fn memtable_rows(&self, signal: Signal) -> u64 {
+        self.generations().map(|generation| generation.rows(signal)).sum()
+    }
+}
+
+fn by_table(
+    mut files: HashMap<TableKey, Arc<[Arc<FileEntry>]>>,
+    added: impl IntoIterator<Item = Arc<FileEntry>>,
+) -> HashMap<TableKey, Arc<[Arc<FileEntry>]>> {
+    let mut touched: HashMap<TableKey, Vec<Arc<FileEntry>>> = HashMap::new();
+    for file in added {
+        touched.entry((file.tenant.clone(), file.signal)).or_default().push(file);
+    }
+    for (key, mut list) in touched {
+        list.extend(files.get(&key).into_iter().flat_map(|known| known.iter().cloned()));
+        list.sort_by(|left, right| (right.zone.max_time, &right.name).cmp(&(left.zone.max_time, &left.name)));
+        files.insert(key, list.into());
+    }
+    files
+}
