@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | `s` | string | itself |
 //! | `i` | integer | decimal |
-//! | `d` | double | shortest text that reads back the same; `NaN`, `inf`, `-inf` |
+//! | `d` | double | shortest text that reads back the same, with an exponent outside 1e-5 to 1e17; `NaN`, `inf`, `-inf` |
 //! | `b` | boolean | `true` or `false` |
 //! | `x` | bytes | lower-case hexadecimal |
 //! | `j` | array or key/value list | JSON |
@@ -74,7 +74,7 @@ impl<'a> Value<'a> {
         match self {
             Self::Str(text) | Self::Json(text) => Cow::Borrowed(text),
             Self::Int(number) => Cow::Owned(number.to_string()),
-            Self::Double(number) => Cow::Owned(number.to_string()),
+            Self::Double(number) => Cow::Owned(double_text(*number)),
             Self::Bool(true) => Cow::Borrowed("true"),
             Self::Bool(false) => Cow::Borrowed("false"),
             Self::Bytes(bytes) => Cow::Owned(hex::encode(bytes)),
@@ -180,6 +180,17 @@ pub fn find_in_list<'a>(list: &'a str, key: &str) -> Option<Value<'a>> {
 /// Whether a key carries something other than an attribute.
 pub fn is_reserved(key: &str) -> bool {
     key.starts_with(RESERVED)
+}
+
+/// Plain digits where people would write them so. An exponent elsewhere, since nine bytes off the wire could otherwise
+/// become three hundred digits.
+fn double_text(number: f64) -> String {
+    let size = number.abs();
+    if size != 0.0 && size.is_finite() && !(1e-5..1e17).contains(&size) {
+        format!("{number:e}")
+    } else {
+        number.to_string()
+    }
 }
 
 fn escape_into(out: &mut String, text: &str) {

@@ -1,13 +1,13 @@
 //! Borrowed views of the rows of a batch: columns found once, rows read without copying.
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, DictionaryArray, FixedSizeBinaryArray, Int64Array, Int8Array, ListArray,
+    Array, ArrayRef, AsArray, BinaryArray, DictionaryArray, FixedSizeBinaryArray, Int8Array, Int64Array, ListArray,
     RecordBatch, StringArray, TimestampNanosecondArray, UInt32Array, UInt64Array,
 };
-use arrow::datatypes::{Int32Type, Int64Type, Int8Type, TimestampNanosecondType, UInt32Type, UInt64Type};
+use arrow::datatypes::{Int8Type, Int32Type, Int64Type, TimestampNanosecondType, UInt32Type, UInt64Type};
 
 use crate::attribute::{self, Value};
-use crate::field::{PROMOTED, FieldKind};
+use crate::field::{FieldKind, PROMOTED};
 use crate::{LogId, Lsn, SpanId, TraceId, UnixNanos, signal};
 
 /// A column that is missing or has another type than the schema says. Seen only when a file was written by other hands.
@@ -123,7 +123,8 @@ impl<'a> Shared<'a> {
         let (start, end) = (self.rest.value_offsets()[row] as usize, self.rest.value_offsets()[row + 1] as usize);
         if let Some(entries) = self.rest.values().as_string_opt::<i32>() {
             for entry in start..end {
-                found.extend(attribute::parse_entry(entries.value(entry)).map(|(key, value)| (key.into_owned(), value)));
+                found
+                    .extend(attribute::parse_entry(entries.value(entry)).map(|(key, value)| (key.into_owned(), value)));
             }
         }
         found

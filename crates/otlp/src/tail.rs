@@ -1,0 +1,237 @@
+//! The columns that every signal ends with: service, resource, scope, attributes, reception.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{
+    ArrayRef, DictionaryArray, Int32Array, ListBuilder, StringArray, StringBuilder, TimestampNanosecondArray,
+};
+use arrow::datatypes::{DataType, Field};
+use model::attribute::{self, Value};
+use model::field::{FieldKind, PROMOTED};
+use model::signal;
+
+use crate::Arrival;
+use crate::column::{Counts, Ints, Labels, Runs, Texts};
+use crate::fault::DecodeError;
+use crate::value::{self, Oddities};
+use crate::wire::Fields;
+
+/// The service of a resource that names none.
+const UNKNOWN_SERVICE: &str = "unknown_service";
+const SERVICE_NAME: &str = "service.name";
+
+/// Promoted attributes by the length of their names: two or three candidates for any key, so no hashing.
+static PROMOTED_BY_LENGTH: LazyLock<Vec<Vec<(&str, usize)>>> = LazyLock::new(|| {
+    let longest = PROMOTED.iter().map(|promoted| promoted.name.len()).max().unwrap_or(0);
+    let mut by_length = vec![Vec::new(); longest + 1];
+    for (index, promoted) in PROMOTED.iter().enumerate() {
+        by_length[promoted.name.len()].push((promoted.name, index));
+    }
+    by_length
+});
+
+fn promoted_index(key: &str) -> Option<usize> {
+    let candidates = PROMOTED_BY_LENGTH.get(key.len())?;
+    candidates.iter().find(|(name, _)| *name == key).map(|(_, index)| *index)
+}
+
+enum PromotedColumn {
+    Label(Labels),
+    Text(Texts),
+    Int(Ints),
+}
+
+impl PromotedColumn {
+    /// Whether the value went into the column: it has the column's type and is the first of its key.
+    fn put(&mut self, row: usize, value: &Value<'_>) -> bool {
+        match (self, value) {
+            (Self::Label(column), Value::Str(text)) => column.put(row, text),
+            (Self::Text(column), Value::Str(text)) => column.put(row, text),
+            (Self::Int(column), Value::Int(number)) => column.put(row, *number),
+            _ => false,
+        }
+    }
+
+    fn finish(self, rows: usize) -> ArrayRef {
+        match self {
+            Self::Label(column) => column.finish(rows),
+            Self::Text(column) => column.finish(rows),
+            Self::Int(column) => column.finish(rows),
+        }
+    }
+}
+
+/// Builders of the shared columns.
+pub(crate) struct Tail {
+    arrival: Arrival,
+    service: Runs,
+    resource: Runs,
+    scope_name: Runs,
+    scope_version: Runs,
+    scope: Runs,
+    promoted: Vec<PromotedColumn>,
+    rest: ListBuilder<StringBuilder>,
+    dropped: Counts,
+    rows: usize,
+    entry: String,
+    pub odd: Oddities,
+}
+
+impl Tail {
+    pub fn new(rows_expected: usize, arrival: &Arrival) -> Self {
+        let promoted = PROMOTED.iter().map(|field| match field.kind {
+            FieldKind::Label => PromotedColumn::Label(Labels::default()),
+            FieldKind::Text => PromotedColumn::Text(Texts::default()),
+            FieldKind::Int => PromotedColumn::Int(Ints::default()),
+        });
+        let entries = StringBuilder::with_capacity(rows_expected * 4, rows_expected * 128);
+        let item = Field::new("item", DataType::Utf8, false);
+        Self {
+            arrival: arrival.clone(),
+            service: Runs::default(),
+            resource: Runs::default(),
+            scope_name: Runs::default(),
+            scope_version: Runs::default(),
+            scope: Runs::default(),
+            promoted: promoted.collect(),
+            rest: ListBuilder::with_capacity(entries, rows_expected).with_field(item),
+            dropped: Counts::default(),
+            rows: 0,
+            entry: String::with_capacity(256),
+            odd: Oddities::default(),
+        }
+    }
+
+    /// Number of the row being built.
+    pub fn row(&self) -> usize {
+        self.rows
+    }
+
+    /// The resource of the rows to come. `parts` are its Resource messages (one, but the wire allows more).
+    pub fn set_resource(&mut self, parts: &[&[u8]], schema_url: &str) -> Result<(), DecodeError> {
+        let (mut list, mut dropped, mut service) = (String::new(), 0, None);
+        for part in parts {
+            let mut fields = Fields::of(part, "resource");
+            while let Some((number, payload)) = fields.next()? {
+                match number {
+                    1 => {
+                        let bytes = payload.bytes("resource.attributes")?;
+                        let (key, value) = value::read_pair(bytes, "resource.attributes", &mut self.odd)?;
+                        if key == signal::KEY_ID {
+                            continue;
+                        }
+                        attribute::push_to_list(&mut list, key, &value);
+                        if key == SERVICE_NAME && service.is_none() {
+                            service = Some(value.text().into_owned());
+                        }
+                    }
+                    2 => dropped = payload.uint32("resource.dropped_attributes_count")?,
+                    _ => {}
+                }
+            }
+        }
+        push_reserved(&mut list, schema_url, dropped);
+        let service = service.filter(|name| !name.is_empty());
+        self.service.set(Some(service.as_deref().unwrap_or(UNKNOWN_SERVICE)));
+        self.resource.set(Some(&list));
+        Ok(())
+    }
+
+    /// The scope of the rows to come. `parts` are its InstrumentationScope messages.
+    pub fn set_scope(&mut self, parts: &[&[u8]], schema_url: &str) -> Result<(), DecodeError> {
+        let (mut list, mut dropped, mut name, mut version) = (String::new(), 0, "", "");
+        for part in parts {
+            let mut fields = Fields::of(part, "scope");
+            while let Some((number, payload)) = fields.next()? {
+                match number {
+                    1 => name = payload.text("scope.name")?,
+                    2 => version = payload.text("scope.version")?,
+                    3 => {
+                        let bytes = payload.bytes("scope.attributes")?;
+                        let (key, value) = value::read_pair(bytes, "scope.attributes", &mut self.odd)?;
+                        attribute::push_to_list(&mut list, key, &value);
+                    }
+                    4 => dropped = payload.uint32("scope.dropped_attributes_count")?,
+                    _ => {}
+                }
+            }
+        }
+        push_reserved(&mut list, schema_url, dropped);
+        let nonempty = |text| Some(text).filter(|text: &&str| !text.is_empty());
+        self.scope_name.set(nonempty(name));
+        self.scope_version.set(nonempty(version));
+        self.scope.set(nonempty(&list));
+        Ok(())
+    }
+
+    /// Adds an attribute, given as a KeyValue message, to the row being built.
+    pub fn attribute(&mut self, bytes: &[u8], field: &'static str) -> Result<(), DecodeError> {
+        let (key, value) = value::read_pair(bytes, field, &mut self.odd)?;
+        // who brought the event is the server's word alone
+        if key != signal::KEY_ID {
+            self.put(key, &value);
+        }
+        Ok(())
+    }
+
+    /// Adds an attribute to the row being built.
+    pub fn put(&mut self, key: &str, value: &Value<'_>) {
+        if let Some(index) = promoted_index(key)
+            && self.promoted[index].put(self.rows, value)
+        {
+            return;
+        }
+        self.entry.clear();
+        attribute::push_entry(&mut self.entry, key, value);
+        self.rest.values().append_value(&self.entry);
+    }
+
+    /// Completes the row being built.
+    pub fn end_row(&mut self, dropped_attributes: u32) {
+        self.dropped.put_nonzero(self.rows, dropped_attributes);
+        self.rest.append(true);
+        for column in
+            [&mut self.service, &mut self.resource, &mut self.scope_name, &mut self.scope_version, &mut self.scope]
+        {
+            column.push();
+        }
+        self.rows += 1;
+    }
+
+    /// Appends the finished columns in schema order.
+    pub fn finish_into(mut self, columns: &mut Vec<ArrayRef>) {
+        let rows = self.rows;
+        columns.extend([
+            self.service.finish(),
+            self.resource.finish(),
+            self.scope_name.finish(),
+            self.scope_version.finish(),
+            self.scope.finish(),
+        ]);
+        columns.extend(self.promoted.into_iter().map(|column| column.finish(rows)));
+        columns.push(Arc::new(self.rest.finish()));
+        columns.push(self.dropped.finish(rows));
+        columns.push(times(vec![self.arrival.received_at.0; rows]));
+        columns.push(key_column(self.arrival.key_id.as_deref(), rows));
+    }
+}
+
+/// A time column without nulls.
+pub(crate) fn times(nanos: Vec<i64>) -> ArrayRef {
+    Arc::new(TimestampNanosecondArray::from(nanos).with_timezone("+00:00"))
+}
+
+fn key_column(key_id: Option<&str>, rows: usize) -> ArrayRef {
+    let keys = Int32Array::from(vec![key_id.map(|_| 0); rows]);
+    let values = StringArray::from_iter_values(key_id);
+    Arc::new(DictionaryArray::new(keys, Arc::new(values)))
+}
+
+fn push_reserved(list: &mut String, schema_url: &str, dropped: u32) {
+    if !schema_url.is_empty() {
+        attribute::push_to_list(list, attribute::SCHEMA_URL, &Value::str(schema_url));
+    }
+    if dropped > 0 {
+        attribute::push_to_list(list, attribute::DROPPED, &Value::Int(i64::from(dropped)));
+    }
+}
