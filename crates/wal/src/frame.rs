@@ -1,0 +1,182 @@
+//! A frame: one accepted request as bytes.
+//!
+//! Format version 1. All numbers are little-endian. A frame begins at a multiple of 8 bytes in its segment.
+//!
+//! ```text
+//! offset size
+//!      0    4  marker "THfr"
+//!      4    4  body length in bytes, padding not counted
+//!      8    8  position (lsn), greater than that of the frame before
+//!     16    4  crc32c of segment id (8 bytes) followed by the body
+//!     20    4  crc32c of segment id (8 bytes) followed by bytes 0..20
+//!     24       body:
+//!      0    1    signal code (1 spans, 2 logs)
+//!      1    1    payload format (1 protobuf, 2 JSON)
+//!      2    1    tenant length t in bytes
+//!      3    1    ingest key id length k in bytes; 0 when the request had no key
+//!      4    8    receive time, signed nanoseconds since 1970
+//!     12    t    tenant
+//!   12+t    k    ingest key id
+//! 12+t+k         payload, to the end of the body
+//!              zeros up to the next multiple of 8
+//! ```
+//!
+//! The segment id is random and unknown to clients, so bytes inside a payload cannot pose as a frame, and blocks of a
+//! deleted segment that the disk gives back cannot either. The header has a check of its own so that the length can be
+//! trusted before the body is read.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use model::{Lsn, Signal, TenantId, UnixNanos};
+
+use crate::WalError;
+
+/// First bytes of every frame.
+pub(crate) const MARKER: [u8; 4] = *b"THfr";
+/// Bytes of a frame header.
+pub(crate) const HEADER_BYTES: u64 = 24;
+/// Frames begin at multiples of this many bytes.
+pub(crate) const ALIGN_BYTES: u64 = 8;
+/// Smallest frame: a header and the fixed part of a body.
+pub(crate) const MIN_FRAME_BYTES: u64 = 40;
+
+const BODY_FIXED_BYTES: usize = 12;
+
+/// How a payload is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// OTLP as binary protobuf.
+    Protobuf,
+    /// OTLP as JSON.
+    Json,
+}
+
+/// One accepted request: what the log keeps of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// Whose events.
+    pub tenant: TenantId,
+    /// The ingest key that brought it, at most 255 bytes; an empty one reads back as `None`.
+    pub key_id: Option<Arc<str>>,
+    /// What kind of events.
+    pub signal: Signal,
+    /// How the payload is encoded.
+    pub format: Format,
+    /// When the collector had the whole request.
+    pub received_at: UnixNanos,
+    /// The bytes as they came off the wire, inflated.
+    pub payload: Bytes,
+}
+
+impl Frame {
+    fn key(&self) -> &str {
+        self.key_id.as_deref().unwrap_or_default()
+    }
+
+    fn body_bytes(&self) -> u64 {
+        (BODY_FIXED_BYTES + self.tenant.as_str().len() + self.key().len() + self.payload.len()) as u64
+    }
+
+    /// Bytes the frame takes in a segment, padding included.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        size_of_body(self.body_bytes())
+    }
+
+    /// Refuses a frame that could never be written or read back.
+    pub(crate) fn check(&self, limit_bytes: u64) -> Result<(), WalError> {
+        if self.key().len() > 255 {
+            return Err(WalError::TooLarge { what: "key id", bytes: self.key().len() as u64, limit_bytes: 255 });
+        }
+        let limit_bytes = limit_bytes.min(u64::from(u32::MAX));
+        if self.size_bytes() > limit_bytes {
+            return Err(WalError::TooLarge { what: "frame", bytes: self.size_bytes(), limit_bytes });
+        }
+        Ok(())
+    }
+
+    /// Appends the frame to `out`. Only for frames that passed [`Frame::check`].
+    pub(crate) fn encode(&self, lsn: Lsn, segment_id: u64, out: &mut Vec<u8>) {
+        let (tenant, key) = (self.tenant.as_str().as_bytes(), self.key().as_bytes());
+        let mut fixed = [0; BODY_FIXED_BYTES];
+        fixed[0] = self.signal.code();
+        fixed[1] = match self.format {
+            Format::Protobuf => 1,
+            Format::Json => 2,
+        };
+        fixed[2] = u8::try_from(tenant.len()).expect("a tenant has at most 64 bytes");
+        fixed[3] = u8::try_from(key.len()).expect("the key id was checked to have at most 255 bytes");
+        fixed[4..12].copy_from_slice(&self.received_at.0.to_le_bytes());
+
+        let mut crc = crc32c::crc32c(&segment_id.to_le_bytes());
+        for part in [&fixed[..], tenant, key, &self.payload] {
+            crc = crc32c::crc32c_append(crc, part);
+        }
+        let body_bytes = u32::try_from(self.body_bytes()).expect("the frame was checked to fit 32 bits");
+        let header = Header { body_bytes, lsn, body_crc: crc };
+        out.extend_from_slice(&header.encode(segment_id));
+        for part in [&fixed[..], tenant, key, &self.payload] {
+            out.extend_from_slice(part);
+        }
+        out.resize(out.len().next_multiple_of(ALIGN_BYTES as usize), 0);
+    }
+
+    /// Reads a body back; `None` when it is not what this module writes.
+    pub(crate) fn decode(body: Bytes) -> Option<Self> {
+        let fixed = body.get(..BODY_FIXED_BYTES)?;
+        let signal = Signal::from_code(fixed[0])?;
+        let format = match fixed[1] {
+            1 => Format::Protobuf,
+            2 => Format::Json,
+            _ => return None,
+        };
+        let tenant_end = BODY_FIXED_BYTES + usize::from(fixed[2]);
+        let key_end = tenant_end + usize::from(fixed[3]);
+        let received_at = UnixNanos(i64::from_le_bytes(fixed[4..12].try_into().ok()?));
+        let tenant = std::str::from_utf8(body.get(BODY_FIXED_BYTES..tenant_end)?).ok()?.parse().ok()?;
+        let key = std::str::from_utf8(body.get(tenant_end..key_end)?).ok()?;
+        let key_id = (!key.is_empty()).then(|| Arc::from(key));
+        Some(Self { tenant, key_id, signal, format, received_at, payload: body.slice(key_end..) })
+    }
+}
+
+/// The first 24 bytes of a frame, checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub body_bytes: u32,
+    pub lsn: Lsn,
+    pub body_crc: u32,
+}
+
+impl Header {
+    fn encode(&self, segment_id: u64) -> [u8; HEADER_BYTES as usize] {
+        let mut bytes = [0; HEADER_BYTES as usize];
+        bytes[0..4].copy_from_slice(&MARKER);
+        bytes[4..8].copy_from_slice(&self.body_bytes.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.lsn.0.to_le_bytes());
+        bytes[16..20].copy_from_slice(&self.body_crc.to_le_bytes());
+        let crc = crc32c::crc32c_append(crc32c::crc32c(&segment_id.to_le_bytes()), &bytes[0..20]);
+        bytes[20..24].copy_from_slice(&crc.to_le_bytes());
+        bytes
+    }
+
+    /// Reads a header; `None` unless it was written to this segment and is whole.
+    pub(crate) fn decode(bytes: &[u8; HEADER_BYTES as usize], segment_id: u64) -> Option<Self> {
+        let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        if bytes[0..4] != MARKER {
+            return None;
+        }
+        let lsn = Lsn(u64::from(word(8)) | u64::from(word(12)) << 32);
+        let header = Self { body_bytes: word(4), lsn, body_crc: word(16) };
+        (header.encode(segment_id) == *bytes).then_some(header)
+    }
+
+    /// Bytes the whole frame takes, padding included.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        size_of_body(u64::from(self.body_bytes))
+    }
+}
+
+fn size_of_body(body_bytes: u64) -> u64 {
+    (HEADER_BYTES + body_bytes).next_multiple_of(ALIGN_BYTES)
+}

@@ -1,0 +1,29 @@
+//! Old files stay readable for ever. `format/v1.wal` was written by other code than ours, from the drawing in `frame.rs`.
+
+use model::{Lsn, Signal, UnixNanos};
+use wal::Format;
+
+use crate::{open, read_all};
+
+#[tokio::test]
+async fn version_1_reads_as_it_was_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/format/v1.wal");
+    std::fs::copy(sample, dir.path().join("00000000000000000007-0123456789abcdef.wal")).unwrap();
+    let (wal, recovery) = open(dir.path());
+    assert_eq!((recovery.frames, recovery.torn_tails, recovery.quarantined_segments), (3, 0, 0));
+    assert_eq!(recovery.next, Lsn(13));
+
+    let entries = read_all(&wal);
+    let [spans, logs, gap] = entries.as_slice() else { panic!("three frames, got {entries:?}") };
+    assert_eq!((spans.lsn, logs.lsn, gap.lsn), (Lsn(7), Lsn(8), Lsn(12)));
+    assert_eq!((spans.frame.signal, spans.frame.format), (Signal::Spans, Format::Protobuf));
+    assert_eq!((spans.frame.tenant.as_str(), spans.frame.key_id.as_deref()), ("default", None));
+    assert_eq!(spans.frame.received_at, UnixNanos(1_764_000_000_000_000_000));
+    assert_eq!(spans.frame.payload, b"\x0a\x00".as_slice());
+    assert_eq!((logs.frame.signal, logs.frame.format), (Signal::Logs, Format::Json));
+    assert_eq!((logs.frame.tenant.as_str(), logs.frame.key_id.as_deref()), ("acme_1", Some("key-1")));
+    assert_eq!(logs.frame.received_at, UnixNanos(-1));
+    assert_eq!(logs.frame.payload, br#"{"resourceLogs":[]}"#.as_slice());
+    assert_eq!(gap.frame.payload, (0..=255).collect::<Vec<u8>>());
+}
