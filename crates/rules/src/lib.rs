@@ -1,1 +1,37 @@
-//! rules
+//! Sigma rules, from YAML text to detections.
+//!
+//! *Owns* the rule language, its compiler, the evaluation over Arrow columns, the windows of correlations and their
+//! checkpoint. *Promises* that the same events and rules give the same detections with the same ids, live and offline,
+//! and that everything it remembers is bounded and counted when a bound is met. *Refuses to know* tokio, clocks, files
+//! and the network: callers bring text, batches and the time.
+
+pub mod book;
+pub mod diagnostic;
+pub mod engine;
+pub mod offline;
+
+mod atom;
+mod checkpoint;
+mod column;
+mod correlate;
+mod events;
+mod example;
+mod expression;
+mod field;
+mod kinds;
+mod mute;
+mod modifier;
+mod pattern;
+mod read;
+mod reason;
+mod rule;
+mod set;
+mod timespan;
+mod yaml;
+
+pub use book::{Changed, FileView, RuleBook, RuleSummary, check};
+pub use diagnostic::Diagnostic;
+pub use checkpoint::RestoreError;
+pub use engine::{Engine, RuleCounters, Settings};
+pub use example::{Outcome, TestOutcome, run_tests};
+pub use set::RuleSet;

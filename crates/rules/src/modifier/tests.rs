@@ -1,0 +1,1 @@
+//! Modifiers do what the Sigma specification says.

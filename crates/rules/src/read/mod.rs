@@ -1,0 +1,228 @@
+//! Rule files: YAML documents to rules, every fault reported with its place.
+
+mod condition;
+mod correlation;
+mod detection;
+mod example;
+mod header;
+
+use std::str::FromStr;
+
+use model::Signal;
+
+use crate::diagnostic::{Place, Report, code};
+use crate::rule::{Body, EventRule, Filter, Reference, Rule};
+use crate::yaml::{self, Node, Value};
+
+/// A file may not hold more documents.
+const DOCUMENTS: usize = 1_000;
+
+/// Every key a document may have at its top. The second part is ours or SigmaHQ's; converters keep it as it is.
+const TOP_KEYS: [&str; 31] = [
+    "title", "id", "related", "name", "taxonomy", "status", "description", "license", "author", "references", "date",
+    "modified", "logsource", "detection", "fields", "falsepositives", "level", "tags", "scope", "correlation", "filter",
+    "generate", "custom", "tests", "suppress", "risk", "runbook", "requires", "simulation", "regression_tests_path",
+    "regression_tests",
+];
+
+/// Reads a file; the rules are complete only when `report` stays empty.
+pub fn rules(text: &str, report: &mut Report) -> Vec<Rule> {
+    let Some(documents) = yaml::documents(text, report) else { return Vec::new() };
+    if documents.len() > DOCUMENTS {
+        let message = format!("more than {DOCUMENTS} documents");
+        report.add(documents[DOCUMENTS].at, code::TOO_LARGE, message, "split the file");
+        return Vec::new();
+    }
+    if documents.is_empty() {
+        report.add(Place { line: 1, column: 1 }, code::MISSING_KEY, "the file holds no rule", "");
+    }
+    documents.iter().filter_map(|document| rule(document, report)).collect()
+}
+
+fn rule(document: &Node, report: &mut Report) -> Option<Rule> {
+    let Some(entries) = document.entries() else {
+        let message = format!("a rule must be a map, got {}", document.value.type_name());
+        report.add(document.at, code::WRONG_TYPE, message, "begin with title:");
+        return None;
+    };
+    keys(document, &TOP_KEYS, "a rule", report);
+    let bodies: Vec<_> =
+        entries.iter().filter(|(key, _)| matches!(key.text.as_str(), "detection" | "correlation" | "filter")).collect();
+    let (key, node) = match bodies.as_slice() {
+        [(key, node)] => (key, node),
+        [] => {
+            let hint = "add one of them";
+            report.add(document.at, code::MISSING_KEY, "a rule needs detection, correlation or filter", hint);
+            return None;
+        }
+        [_, (key, _), ..] => {
+            let message = format!("{} beside another of detection, correlation, filter", key.text);
+            report.add(key.at, code::BAD_VALUE, message, "write two documents, separated by ---");
+            return None;
+        }
+    };
+    let signal = logsource(document, report);
+    let body = match key.text.as_str() {
+        "detection" => {
+            let expression = detection::expression(node, &[], report);
+            expression.map(|expression| Body::Event(EventRule { signal, expression }))
+        }
+        "filter" => filter(node, report).map(Body::Filter),
+        _ => correlation::read(node, flag(document, "generate", report), report).map(Body::Correlation),
+    };
+    let header = header::read(document, report);
+    let examples = document.get("tests").map(|tests| example::read(tests, report)).unwrap_or_default();
+    let mut meaning = String::new();
+    for key in ["logsource", "detection", "correlation", "filter", "generate", "suppress"] {
+        if let Some(node) = document.get(key) {
+            meaning.push_str(key);
+            node.canonical(&mut meaning);
+        }
+    }
+    Some(Rule {
+        info: header.info,
+        name: header.name,
+        at: document.at,
+        generate: flag(document, "generate", report),
+        suppress: header.suppress,
+        examples,
+        meaning,
+        body: body?,
+    })
+}
+
+fn filter(node: &Node, report: &mut Report) -> Option<Filter> {
+    let rules = match node.get("rules") {
+        None => Vec::new(),
+        Some(Node { value: Value::Text(text, _), .. }) if text == "any" => Vec::new(),
+        Some(rules) => references(rules, report),
+    };
+    Some(Filter { rules, expression: detection::expression(node, &["rules"], report)? })
+}
+
+/// A list of rule ids or names.
+fn references(node: &Node, report: &mut Report) -> Vec<Reference> {
+    let listed = texts(node, "rules", report);
+    listed.into_iter().map(|(rule, at)| Reference { rule, at }).collect()
+}
+
+/// `logsource`: `category: span` and `log` select a signal; every other source applies to both.
+fn logsource(document: &Node, report: &mut Report) -> Option<Signal> {
+    let node = document.get("logsource")?;
+    if node.entries().is_none() {
+        let message = format!("logsource must be a map, got {}", node.value.type_name());
+        report.add(node.at, code::WRONG_TYPE, message, "write it like {product: otel, category: span}");
+        return None;
+    }
+    keys(node, &["product", "category", "service", "definition"], "logsource", report);
+    let product = node.get("product").and_then(Node::scalar_text);
+    let category = node.get("category").and_then(Node::scalar_text)?;
+    let is_ours = product.is_none_or(|product| product == "otel");
+    match category.as_str() {
+        "span" if is_ours => Some(Signal::Spans),
+        "log" if is_ours => Some(Signal::Logs),
+        _ => None,
+    }
+}
+
+/// Reports the keys of a map that are not in `known`.
+fn keys(node: &Node, known: &[&str], what: &str, report: &mut Report) {
+    for (key, _) in node.entries().unwrap_or_default() {
+        if !known.contains(&key.text.as_str()) {
+            let message = format!("{what} has no key {:?}", key.text);
+            report.add(key.at, code::UNKNOWN_KEY, message, nearest(&key.text, known));
+        }
+    }
+}
+
+/// A hint that names the known word most like the one found, or all of them.
+fn nearest(found: &str, known: &[&str]) -> String {
+    let close = known.iter().map(|word| (distance(found, word), *word)).min();
+    match close {
+        Some((distance, word)) if distance <= 2 => format!("did you mean {word:?}?"),
+        _ => format!("known: {}", known.join(", ")),
+    }
+}
+
+/// Edit distance.
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().take(40).collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, c) in left.chars().take(40).enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, d) in right.iter().enumerate() {
+            let replaced = diagonal + usize::from(c != *d);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[right.len()]
+}
+
+/// A true or false that is false when absent.
+fn flag(node: &Node, key: &str, report: &mut Report) -> bool {
+    match node.get(key) {
+        None => false,
+        Some(Node { value: Value::Bool(flag), .. }) => *flag,
+        Some(other) => {
+            let message = format!("{key} must be true or false, got {}", other.value.type_name());
+            report.add(other.at, code::WRONG_TYPE, message, "");
+            false
+        }
+    }
+}
+
+/// Text that may be absent.
+fn text(node: &Node, key: &str, report: &mut Report) -> Option<(String, Place)> {
+    let found = node.get(key)?;
+    if matches!(found.value, Value::Null) {
+        return None;
+    }
+    let text = found.scalar_text().map(|text| (text, found.at));
+    if text.is_none() {
+        let message = format!("{key} must be text, got {}", found.value.type_name());
+        report.add(found.at, code::WRONG_TYPE, message, "");
+    }
+    text
+}
+
+/// Text that must be there.
+fn required(node: &Node, key: &str, what: &str, report: &mut Report) -> Option<(String, Place)> {
+    if node.get(key).is_none_or(|found| matches!(found.value, Value::Null)) {
+        report.add(node.at, code::MISSING_KEY, format!("{what} needs {key}"), "");
+        return None;
+    }
+    text(node, key, report)
+}
+
+/// A list of texts, or one text.
+fn texts(node: &Node, key: &str, report: &mut Report) -> Vec<(String, Place)> {
+    let single = std::slice::from_ref(node);
+    let listed = match &node.value {
+        Value::List(items) => items.as_slice(),
+        Value::Null => &[],
+        _ => single,
+    };
+    let mut texts = Vec::new();
+    for item in listed {
+        match item.scalar_text() {
+            Some(text) => texts.push((text, item.at)),
+            None => {
+                let message = format!("{key} must be a list of texts, got {} in it", item.value.type_name());
+                report.add(item.at, code::WRONG_TYPE, message, "");
+            }
+        }
+    }
+    texts
+}
+
+/// Text that is one of a known set.
+fn one_of<T: FromStr>(node: &Node, key: &str, hint: &str, report: &mut Report) -> Option<T> {
+    let (text, at) = text(node, key, report)?;
+    let parsed = text.parse().ok();
+    if parsed.is_none() {
+        report.add(at, code::BAD_VALUE, format!("{key} cannot be {text:?}"), hint);
+    }
+    parsed
+}

@@ -1,0 +1,48 @@
+//! The one sentence that says why a rule fired.
+
+use crate::column::Columns;
+use crate::correlate::Firing;
+use crate::set::{CompiledCorrelation, CompiledEvent};
+use crate::timespan;
+
+const VALUES_SHOWN: usize = 6;
+const CHARS_SHOWN: usize = 80;
+
+/// Why a rule on single events fired: the values of the fields it asks about.
+pub fn of_event(rule: &CompiledEvent, service: Option<&str>, columns: &Columns<'_>, row: usize) -> String {
+    let shown = rule.shown.iter().filter_map(|(field, number)| {
+        let text = columns.ready(*number)?.text(row)?;
+        Some(format!("{field} = {}", cut(text)))
+    });
+    let values: Vec<String> = shown.take(VALUES_SHOWN).collect();
+    let values = if values.is_empty() { "one event matched".to_owned() } else { values.join(", ") };
+    service.map_or_else(|| values.clone(), |service| format!("{values} in service {}", cut(service)))
+}
+
+/// Why a correlation fired: what was counted, for whom, and what the rule asks for.
+pub fn of_firing(rule: &CompiledCorrelation, firing: &Firing) -> String {
+    let what = (rule.kind.what)(&rule.condition);
+    let span = timespan::show_nanos(rule.span_nanos);
+    let mut text = format!("{} {what} within {span}", number(firing.metric));
+    let group = rule.group_by.iter().zip(&firing.group);
+    let values: Vec<String> = group.map(|(field, value)| format!("{field} = {}", cut(value))).collect();
+    if !values.is_empty() {
+        text.push_str(&format!(" for {}", values.join(", ")));
+    }
+    let bounds = rule.condition.bounds_text();
+    if !bounds.is_empty() {
+        text.push_str(&format!(" (the rule asks for {bounds})"));
+    }
+    text
+}
+
+fn number(metric: f64) -> String {
+    if metric.fract() == 0.0 { format!("{metric:.0}") } else { format!("{metric:.2}") }
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(CHARS_SHOWN) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}

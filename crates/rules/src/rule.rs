@@ -1,0 +1,153 @@
+//! A rule as its file says it, before names are resolved.
+
+use std::sync::Arc;
+
+use model::Signal;
+use model::detection::RuleInfo;
+
+use crate::atom::{Atom, Relation};
+use crate::diagnostic::Place;
+use crate::expression::Expression;
+use crate::kinds::Kind;
+
+/// One document of a rule file.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// What alerts say of it. The version is a hash of `meaning` until references are resolved.
+    pub info: RuleInfo,
+    /// Sigma `name`, by which correlations may refer to it.
+    pub name: Option<String>,
+    /// Where the document begins.
+    pub at: Place,
+    /// Raises alerts of its own although a correlation refers to it.
+    pub generate: bool,
+    /// How repeats are held back.
+    pub suppress: Option<Suppress>,
+    /// The unit tests of the rule.
+    pub examples: Vec<Example>,
+    /// What decides its verdicts, in canonical text.
+    pub meaning: String,
+    /// What it looks for.
+    pub body: Body,
+}
+
+/// What a rule looks for.
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// Single events.
+    Event(EventRule),
+    /// Several events.
+    Correlation(Correlation),
+    /// A condition that is added to other rules.
+    Filter(Filter),
+}
+
+/// A rule on single events.
+#[derive(Debug, Clone)]
+pub struct EventRule {
+    /// Only events of this signal; both when `None`.
+    pub signal: Option<Signal>,
+    /// The condition.
+    pub expression: Expression<Arc<Atom>>,
+}
+
+/// A Sigma filter: the rules it names must satisfy its condition as well.
+#[derive(Debug, Clone)]
+pub struct Filter {
+    /// Which rules; empty means every event rule.
+    pub rules: Vec<Reference>,
+    /// The condition.
+    pub expression: Expression<Arc<Atom>>,
+}
+
+/// A rule named by another.
+#[derive(Debug, Clone)]
+pub struct Reference {
+    /// Id or name.
+    pub rule: String,
+    /// Where.
+    pub at: Place,
+}
+
+/// A rule on several events.
+#[derive(Debug, Clone)]
+pub struct Correlation {
+    /// Its type.
+    pub kind: &'static Kind,
+    /// The rules whose events it joins, in order.
+    pub rules: Vec<Reference>,
+    /// Fields or aliases whose values must be the same.
+    pub group_by: Vec<String>,
+    /// For each alias, the field it stands for, by rule.
+    pub aliases: Vec<Alias>,
+    /// Length of the window, in nanoseconds.
+    pub span_nanos: i64,
+    /// When it fires.
+    pub condition: Condition,
+    /// The rules it refers to raise alerts as well.
+    pub generate_inputs: bool,
+}
+
+/// One name for what different rules call differently.
+#[derive(Debug, Clone)]
+pub struct Alias {
+    /// The name.
+    pub name: String,
+    /// Rule and field.
+    pub fields: Vec<(Reference, String)>,
+}
+
+/// When a correlation fires.
+#[derive(Debug, Clone, Default)]
+pub struct Condition {
+    /// All must hold for the metric.
+    pub bounds: Vec<(Relation, f64)>,
+    /// The fields whose values are counted, or the one that is summed.
+    pub fields: Vec<String>,
+    /// Which percentile, 0 to 100.
+    pub percentile: f64,
+    /// Over the numbers of `rules`: which must have been seen.
+    pub expression: Option<Expression<usize>>,
+}
+
+impl Condition {
+    /// Whether more events can only bring it closer to firing.
+    pub fn only_lower_bounds(&self) -> bool {
+        self.bounds.iter().all(|(relation, _)| matches!(relation, Relation::Gt | Relation::Gte))
+    }
+
+    /// The bounds as a person reads them.
+    pub fn bounds_text(&self) -> String {
+        let one = |(relation, bound): &(Relation, f64)| match relation {
+            Relation::Gt => format!("more than {bound}"),
+            Relation::Gte => format!("at least {bound}"),
+            Relation::Lt => format!("fewer than {bound}"),
+            Relation::Lte => format!("at most {bound}"),
+            Relation::Eq => format!("exactly {bound}"),
+            Relation::Neq => format!("other than {bound}"),
+        };
+        self.bounds.iter().map(one).collect::<Vec<_>>().join(" and ")
+    }
+}
+
+/// How repeats of an alert are held back while live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suppress {
+    /// Fields whose values tell repeats apart; empty means the rule's group.
+    pub by: Vec<String>,
+    /// For how long, in nanoseconds.
+    pub for_nanos: i64,
+}
+
+/// A unit test inside a rule file.
+#[derive(Debug, Clone)]
+pub struct Example {
+    /// What it shows.
+    pub name: String,
+    /// Where it stands.
+    pub at: Place,
+    /// Whether the rule must fire.
+    pub expect_match: bool,
+    /// Events as JSON objects, with their time in nanoseconds after the first.
+    pub events: Vec<(i64, serde_json::Map<String, serde_json::Value>)>,
+}

@@ -1,0 +1,377 @@
+//! Rules linked to each other and compiled: what the engine runs.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use model::Signal;
+use model::detection::RuleInfo;
+use sha2::{Digest, Sha256};
+
+use crate::atom::Atom;
+use crate::column::Plan;
+use crate::diagnostic::{Diagnostic, Place, Report, code};
+use crate::expression::Expression;
+use crate::kinds::{Kind, Settles};
+use crate::rule::{Body, Condition, Correlation, EventRule, Filter, Reference, Rule, Suppress};
+
+/// Rules ready to run. Immutable, cheap to share; made by [`crate::RuleBook::compile`].
+#[derive(Debug, Default)]
+pub struct RuleSet {
+    pub(crate) rules: Vec<Compiled>,
+    pub(crate) atoms: Vec<Arc<Atom>>,
+    pub(crate) plan: Plan,
+    /// Number of the field `service.name`.
+    pub(crate) service: usize,
+    /// Correlations, each after those it refers to.
+    pub(crate) order: Vec<usize>,
+}
+
+/// A rule ready to run.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub info: Arc<RuleInfo>,
+    /// Raises no alert of its own: a correlation refers to it.
+    pub silent: bool,
+    /// Some correlation needs its events.
+    pub referred: bool,
+    pub suppress: Option<Suppress>,
+    pub body: CompiledBody,
+}
+
+#[derive(Debug)]
+pub(crate) enum CompiledBody {
+    Event(CompiledEvent),
+    Correlation(CompiledCorrelation),
+}
+
+/// A rule on single events, its atoms and fields numbered.
+#[derive(Debug)]
+pub(crate) struct CompiledEvent {
+    pub signal: Option<Signal>,
+    pub expression: Expression<usize>,
+    /// Fields it asks about, for the sentence that says why it fired.
+    pub shown: Vec<(String, usize)>,
+    /// Fields of `suppress.by`.
+    pub by: Vec<(String, usize)>,
+}
+
+/// A rule on several events, its inputs numbered.
+#[derive(Debug)]
+pub(crate) struct CompiledCorrelation {
+    pub kind: &'static Kind,
+    pub feeds: Vec<Feed>,
+    pub group_by: Vec<String>,
+    pub span_nanos: i64,
+    pub condition: Condition,
+    pub settles: Settles,
+    /// Positions in `group_by` that tell repeats apart.
+    pub by: Vec<usize>,
+}
+
+/// Where a correlation takes its events from. Fields are numbers of the plan when the input is a rule on single events,
+/// positions in the group when it is a correlation.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    pub rule: usize,
+    pub keys: Vec<usize>,
+    pub values: Vec<usize>,
+}
+
+impl RuleSet {
+    /// Number of rules.
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Whether there are no rules.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// What alerts say of each rule.
+    pub fn infos(&self) -> impl Iterator<Item = &RuleInfo> {
+        self.rules.iter().map(|rule| &*rule.info)
+    }
+}
+
+/// Links and compiles the rules of some files. Rules whose references do not resolve are left out and reported.
+pub(crate) fn link(files: &[(&str, &[Rule])]) -> (RuleSet, Vec<Diagnostic>) {
+    let mut linker = Linker::new(files);
+    linker.name();
+    linker.resolve();
+    linker.sort();
+    linker.relate();
+    linker.compile()
+}
+
+struct Linker<'r> {
+    rules: Vec<(&'r str, &'r Rule)>,
+    reports: HashMap<&'r str, Report>,
+    names: HashMap<&'r str, usize>,
+    /// For each rule, the rules it refers to; `None` when it cannot run.
+    inputs: Vec<Option<Vec<usize>>>,
+    order: Vec<usize>,
+    /// For each rule that some correlation refers to, whether it raises alerts nevertheless.
+    referred: HashMap<usize, bool>,
+    filters: Vec<(usize, &'r Filter)>,
+}
+
+impl<'r> Linker<'r> {
+    fn new(files: &[(&'r str, &'r [Rule])]) -> Self {
+        let rules = files.iter().flat_map(|(file, rules)| rules.iter().map(move |rule| (*file, rule))).collect();
+        let reports = files.iter().map(|(file, _)| (*file, Report::new(file))).collect();
+        Self { rules, reports, names: HashMap::new(), inputs: Vec::new(), order: Vec::new(), referred: HashMap::new(), filters: Vec::new() }
+    }
+
+    fn report(&mut self, file: &str, at: Place, code: &'static str, message: String, hint: String) {
+        if let Some(report) = self.reports.get_mut(file) {
+            report.add(at, code, message, hint);
+        }
+    }
+
+    fn name(&mut self) {
+        for number in 0..self.rules.len() {
+            let (file, rule) = self.rules[number];
+            let mut usable = true;
+            for name in std::iter::once(&rule.info.id).chain(rule.name.as_ref().filter(|name| **name != rule.info.id)) {
+                if let Some(first) = self.names.get(name.as_str()) {
+                    let message = format!("another rule is already called {name:?}");
+                    let hint = format!("it stands in {} at line {}", self.rules[*first].0, self.rules[*first].1.at.line);
+                    self.report(file, rule.at, code::DUPLICATE_RULE, message, hint);
+                    usable = false;
+                } else {
+                    self.names.insert(name, number);
+                }
+            }
+            self.inputs.push(usable.then(Vec::new));
+        }
+    }
+
+    fn resolve(&mut self) {
+        for number in 0..self.rules.len() {
+            let (file, rule) = self.rules[number];
+            let references = match &rule.body {
+                Body::Event(_) => continue,
+                Body::Correlation(correlation) => &correlation.rules,
+                Body::Filter(filter) => &filter.rules,
+            };
+            let found: Option<Vec<usize>> =
+                references.iter().map(|reference| self.find(file, reference, &rule.body)).collect();
+            if self.inputs[number].is_some() {
+                self.inputs[number] = found;
+            }
+        }
+    }
+
+    fn find(&mut self, file: &str, reference: &Reference, from: &Body) -> Option<usize> {
+        let Some(number) = self.names.get(reference.rule.as_str()).copied() else {
+            let names: Vec<&str> = self.names.keys().copied().collect();
+            let close = names.iter().find(|name| name.eq_ignore_ascii_case(&reference.rule));
+            let hint = close.map_or("refer to a rule by its id or name".to_owned(), |name| format!("did you mean {name:?}?"));
+            let message = format!("there is no rule {:?}", reference.rule);
+            self.report(file, reference.at, code::UNKNOWN_RULE, message, hint);
+            return None;
+        };
+        let wrong = match (from, &self.rules[number].1.body) {
+            (Body::Filter(_), Body::Event(_)) | (Body::Correlation(_), Body::Event(_) | Body::Correlation(_)) => None,
+            (Body::Filter(_), _) => Some("a filter can only be put on rules for single events"),
+            _ => Some("a filter cannot be correlated"),
+        };
+        if let Some(wrong) = wrong {
+            let message = format!("{:?}: {wrong}", reference.rule);
+            self.report(file, reference.at, code::UNKNOWN_RULE, message, String::new());
+            return None;
+        }
+        Some(number)
+    }
+
+    /// Orders correlations after their inputs; those in a circle, or on top of something broken, are left out.
+    fn sort(&mut self) {
+        let mut placed: HashSet<usize> = HashSet::new();
+        let is_event = |body: &Body| matches!(body, Body::Event(_));
+        placed.extend((0..self.rules.len()).filter(|n| is_event(&self.rules[*n].1.body) && self.inputs[*n].is_some()));
+        loop {
+            let ready = (0..self.rules.len()).find(|number| {
+                let is_correlation = matches!(self.rules[*number].1.body, Body::Correlation(_));
+                let inputs = self.inputs[*number].as_ref().filter(|_| is_correlation && !placed.contains(number));
+                inputs.is_some_and(|inputs| inputs.iter().all(|input| placed.contains(input)))
+            });
+            let Some(number) = ready else { break };
+            placed.insert(number);
+            self.order.push(number);
+        }
+        for number in 0..self.rules.len() {
+            let (file, rule) = self.rules[number];
+            let Body::Correlation(correlation) = &rule.body else { continue };
+            if placed.contains(&number) {
+                continue;
+            }
+            if let Some(inputs) = self.inputs[number].take() {
+                let stuck = inputs.iter().position(|input| !placed.contains(input)).unwrap_or(0);
+                let reference = &correlation.rules[stuck];
+                let message = format!("{:?} cannot run: it refers back to this rule, or to a faulty one", reference.rule);
+                self.report(file, reference.at, code::CYCLE, message, "correlations must not form a circle".to_owned());
+            }
+        }
+    }
+
+    /// Notes who is referred to, and the filters, once for all rules.
+    fn relate(&mut self) {
+        for (number, (_, rule)) in self.rules.iter().enumerate() {
+            match &rule.body {
+                Body::Event(_) => {}
+                Body::Filter(filter) => self.filters.push((number, filter)),
+                Body::Correlation(correlation) => {
+                    for input in self.inputs[number].iter().flatten() {
+                        *self.referred.entry(*input).or_default() |= correlation.generate_inputs;
+                    }
+                }
+            }
+        }
+    }
+
+    fn compile(mut self) -> (RuleSet, Vec<Diagnostic>) {
+        let mut set = RuleSet::default();
+        set.service = set.plan.field("service.name");
+        let mut atoms: HashMap<String, usize> = HashMap::new();
+        let mut numbers: HashMap<usize, usize> = HashMap::new();
+        let events: Vec<usize> = (0..self.rules.len()).filter(|number| self.inputs[*number].is_some()).collect();
+        for number in events {
+            let (_, rule) = self.rules[number];
+            let Body::Event(event) = &rule.body else { continue };
+            numbers.insert(number, set.rules.len());
+            let compiled = self.event(number, event, &mut set, &mut atoms);
+            set.rules.push(self.compiled(number, rule, compiled.0, compiled.1));
+        }
+        for number in self.order.clone() {
+            let (file, rule) = self.rules[number];
+            let Body::Correlation(correlation) = &rule.body else { continue };
+            let inputs = self.inputs[number].clone().unwrap_or_default();
+            let Some(inputs) = inputs.iter().map(|input| numbers.get(input).copied()).collect::<Option<Vec<_>>>() else {
+                continue;
+            };
+            let mut meaning = rule.meaning.clone();
+            inputs.iter().for_each(|input| meaning.push_str(&set.rules[*input].info.version));
+            if let Some(body) = self.correlation(file, rule, correlation, &inputs, &mut set) {
+                numbers.insert(number, set.rules.len());
+                set.order.push(set.rules.len());
+                set.rules.push(self.compiled(number, rule, CompiledBody::Correlation(body), meaning));
+            }
+        }
+        let mut faults: Vec<Diagnostic> = self.reports.into_values().flat_map(Report::into_found).collect();
+        faults.sort_by(|left, right| (&left.file, left.line, left.column).cmp(&(&right.file, right.line, right.column)));
+        (set, faults)
+    }
+
+    fn compiled(&self, number: usize, rule: &Rule, body: CompiledBody, meaning: String) -> Compiled {
+        let version = hex::encode(&Sha256::digest(&meaning)[..8]);
+        let referred = self.referred.get(&number);
+        Compiled {
+            info: Arc::new(RuleInfo { version, ..rule.info.clone() }),
+            silent: referred.is_some_and(|generates| !generates && !rule.generate),
+            referred: referred.is_some(),
+            suppress: rule.suppress.clone(),
+            body,
+        }
+    }
+
+    fn event(
+        &self,
+        number: usize,
+        event: &EventRule,
+        set: &mut RuleSet,
+        atoms: &mut HashMap<String, usize>,
+    ) -> (CompiledBody, String) {
+        let (_, rule) = self.rules[number];
+        let mut meaning = rule.meaning.clone();
+        let mut parts = vec![event.expression.clone()];
+        for (other, filter) in &self.filters {
+            if self.inputs[*other].as_ref().is_some_and(|rules| filter.rules.is_empty() || rules.contains(&number)) {
+                meaning.push_str(&self.rules[*other].1.meaning);
+                parts.push(filter.expression.clone());
+            }
+        }
+        let whole = Expression::all(parts);
+        let mut shown = Vec::new();
+        asked(&whole, &mut shown);
+        let mut expression = whole.map(&mut |atom: &Arc<Atom>| {
+            if let Some(field) = &atom.field {
+                set.plan.field(field);
+            }
+            if let crate::atom::Test::SameAs { other, .. } = &atom.test {
+                set.plan.field(other);
+            }
+            *atoms.entry(atom.canonical.clone()).or_insert_with(|| {
+                set.atoms.push(Arc::clone(atom));
+                set.atoms.len() - 1
+            })
+        });
+        expression.cheapest_first(&|atom| 1 + u32::from(set.atoms[*atom].test.cost()));
+        let mut numbered = |field: String| {
+            let number = set.plan.field(&field);
+            (field, number)
+        };
+        let shown = shown.into_iter().map(&mut numbered).collect();
+        let by = rule.suppress.iter().flat_map(|suppress| suppress.by.clone()).map(&mut numbered).collect();
+        (CompiledBody::Event(CompiledEvent { signal: event.signal, expression, shown, by }), meaning)
+    }
+
+    fn correlation(
+        &mut self,
+        file: &str,
+        rule: &Rule,
+        correlation: &Correlation,
+        inputs: &[usize],
+        set: &mut RuleSet,
+    ) -> Option<CompiledCorrelation> {
+        let mut wired = Vec::new();
+        for (input, reference) in inputs.iter().zip(&correlation.rules) {
+            let mut find = |name: &String| {
+                let alias = correlation.aliases.iter().find(|alias| alias.name == *name);
+                let stands_for = alias.and_then(|alias| alias.fields.iter().find(|(of, _)| of.rule == reference.rule));
+                let field = stands_for.map_or(name, |(_, field)| field);
+                match &set.rules[*input].body {
+                    CompiledBody::Event(_) => Ok(set.plan.field(field)),
+                    CompiledBody::Correlation(inner) => {
+                        inner.group_by.iter().position(|known| known == field).ok_or_else(|| field.clone())
+                    }
+                }
+            };
+            let keys: Result<Vec<usize>, String> = correlation.group_by.iter().map(&mut find).collect();
+            let values: Result<Vec<usize>, String> = correlation.condition.fields.iter().map(&mut find).collect();
+            match (keys, values) {
+                (Ok(keys), Ok(values)) => wired.push(Feed { rule: *input, keys, values }),
+                (Err(field), _) | (_, Err(field)) => {
+                    let message = format!("{:?} does not group by {field:?}, so its firings have no such field", reference.rule);
+                    let hint = "add the field to that rule's group-by, or name another in an alias".to_owned();
+                    self.report(file, reference.at, code::BAD_VALUE, message, hint);
+                    return None;
+                }
+            }
+        }
+        let by = rule.suppress.iter().flat_map(|suppress| &suppress.by);
+        let by = by.filter_map(|field| correlation.group_by.iter().position(|known| known == field)).collect();
+        Some(CompiledCorrelation {
+            kind: correlation.kind,
+            feeds: wired,
+            group_by: correlation.group_by.clone(),
+            span_nanos: correlation.span_nanos,
+            condition: correlation.condition.clone(),
+            settles: (correlation.kind.settles)(&correlation.condition),
+            by,
+        })
+    }
+}
+
+/// The fields an expression asks about, negations left out.
+fn asked(expression: &Expression<Arc<Atom>>, fields: &mut Vec<String>) {
+    match expression {
+        Expression::Atom(atom) => {
+            if let Some(field) = atom.field.as_ref().filter(|field| !fields.contains(field)) {
+                fields.push(field.clone());
+            }
+        }
+        Expression::All(parts) | Expression::Any(parts) => parts.iter().for_each(|part| asked(part, fields)),
+        Expression::Not(_) => {}
+    }
+}
