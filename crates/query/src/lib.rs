@@ -1,1 +1,33 @@
-//! query
+//! Every read of the lake, from one span to the map of all services.
+//!
+//! *Owns* the query engine's sessions, the table over a snapshot, trace assembly, searches with their pages, service
+//! figures, the SQL sandbox and all their limits. *Promises* that an answer comes from one snapshot of one tenant, that
+//! a span sent twice is shown once, and that no read is endless in time, rows or memory. *Refuses to know* HTTP, JSON
+//! and who is asking.
+
+mod admission;
+mod duplicates;
+mod engine;
+mod entries;
+mod error;
+mod filter;
+mod footer;
+mod limits;
+mod lookup;
+mod page;
+mod query;
+mod search;
+mod service;
+mod sql;
+mod table;
+mod trace;
+
+pub use error::QueryError;
+pub use filter::{AttributeFilter, FilterOp};
+pub use limits::Limits;
+pub use page::Page;
+pub use query::Query;
+pub use search::{LogHit, LogSearch, MatchedSpan, Order, ServiceShare, SpanSearch, TraceHit};
+pub use service::{MapEdge, MapNode, OperationSummary, ServiceMap, ServiceSummary};
+pub use sql::SqlResult;
+pub use trace::Trace;

@@ -1,0 +1,69 @@
+//! How much a query may take.
+
+use std::time::Duration;
+
+/// Limits of every read. What happens at each limit is said beside it.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Queries that run at once; the next one waits.
+    pub max_running: usize,
+    /// Queries that wait; the next one is refused with `Overloaded`.
+    pub max_waiting: usize,
+    /// Threads that run queries, apart from those that take data in.
+    pub worker_threads: usize,
+    /// Wall time of a query, waiting included; then `Timeout`.
+    pub time: Duration,
+    /// Memory of one query; past it sorts and groupings spill to disk, and what cannot spill ends with `Memory`.
+    pub memory_bytes: usize,
+    /// Temporary files of all queries together; then `Memory`.
+    pub spill_bytes: u64,
+    /// File footers and trace filters kept in memory, each; the least recently used go first.
+    pub footer_cache_bytes: usize,
+    /// Items of one page; a larger `limit` is an `Invalid` search.
+    pub max_items: usize,
+    /// Filters of one search; more are `Invalid`.
+    pub max_filters: usize,
+    /// Spans of one trace; past it the trace comes back `truncated`.
+    pub trace_rows: usize,
+    /// Spans read to summarise the traces of one page; past it the summaries are marked `truncated`.
+    pub summary_rows: usize,
+    /// Spans behind one service map; past it the map covers a shorter time and says so.
+    pub map_rows: u64,
+    /// Rows up to which aggregates count a span that was sent twice once; past it resent spans count each time.
+    pub exact_count_rows: u64,
+    /// Services or operations listed; the busiest come first, the rest is cut.
+    pub list_rows: usize,
+    /// Length of an SQL text.
+    pub sql_text_bytes: usize,
+    /// Joins in one SQL text.
+    pub sql_joins: usize,
+    /// Rows of an SQL result; past it the result comes back `truncated`.
+    pub sql_rows: usize,
+    /// Bytes of any result in memory; then `ResultTooLarge`.
+    pub result_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_running: 4,
+            max_waiting: 32,
+            worker_threads: 2,
+            time: Duration::from_secs(20),
+            memory_bytes: 128 << 20,
+            spill_bytes: 1 << 30,
+            footer_cache_bytes: 64 << 20,
+            max_items: 1_000,
+            max_filters: 32,
+            trace_rows: 100_000,
+            summary_rows: 200_000,
+            map_rows: 1_000_000,
+            exact_count_rows: 1_000_000,
+            list_rows: 1_000,
+            sql_text_bytes: 64 << 10,
+            sql_joins: 8,
+            sql_rows: 10_000,
+            result_bytes: 64 << 20,
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Rows of given traces, without SQL: trace index in memory, Bloom filter and row filter in files.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array,
+};
+use arrow::compute::{cast, take_record_batch};
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use lake::{FileEntry, Snapshot};
+use model::TraceId;
+use model::signal::TRACE_ID;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowPredicateFn, ParquetRecordBatchReaderBuilder, RowFilter};
+use tokio::time::Instant;
+
+use crate::QueryError;
+use crate::footer::{self, Footer, Footers};
+
+/// Rows decoded at once.
+const BATCH_ROWS: usize = 8_192;
+
+/// What to look for.
+#[derive(Debug, Clone)]
+pub(crate) struct Lookup {
+    pub traces: Vec<TraceId>,
+    /// The columns to bring, part of the stored schema; trace id among them.
+    pub schema: SchemaRef,
+    /// Rows to bring at most.
+    pub max_rows: usize,
+    /// When to give up.
+    pub deadline: Instant,
+}
+
+/// Rows found; resent spans are still in twice.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub batches: Vec<RecordBatch>,
+    /// There were more rows than wanted.
+    pub truncated: bool,
+}
+
+impl Lookup {
+    /// Reads the rows, memory first, then files from the newest to the oldest. Blocking.
+    ///
+    /// # Errors
+    /// [`QueryError::File`], [`QueryError::Columns`], [`QueryError::Timeout`] past the deadline.
+    pub(crate) fn run(&self, snapshot: &Snapshot, footers: &Footers) -> Result<Found, QueryError> {
+        let mut found = Found::default();
+        let mut room = self.max_rows;
+        for frozen in snapshot.frozen() {
+            let mut rows: Vec<u32> = self.traces.iter().flat_map(|trace| frozen.rows_of_trace(*trace)).collect();
+            rows.sort_unstable();
+            found.truncated |= rows.len() > room;
+            rows.truncate(room);
+            room -= rows.len();
+            if !rows.is_empty() {
+                let wanted = conform(frozen.records(), &self.schema)?;
+                found.batches.push(take_record_batch(&wanted, &UInt32Array::from(rows))?);
+            }
+        }
+        let traces = Arc::new(self.traces.iter().map(|trace| trace.0).collect::<HashSet<_>>());
+        for entry in &snapshot.files {
+            if found.truncated {
+                break;
+            }
+            if Instant::now() >= self.deadline {
+                return Err(QueryError::Timeout { limit: std::time::Duration::ZERO });
+            }
+            let footer = footers.get(entry)?;
+            let groups = footer.groups_with(&self.traces);
+            if !groups.is_empty() {
+                let batches = self.read(entry, &footer, groups, &traces, room + 1)?;
+                keep(batches, &mut room, &mut found);
+            }
+        }
+        Ok(found)
+    }
+
+    fn read(
+        &self,
+        entry: &FileEntry,
+        footer: &Footer,
+        groups: Vec<usize>,
+        traces: &Arc<HashSet<[u8; 16]>>,
+        limit: usize,
+    ) -> Result<Vec<RecordBatch>, QueryError> {
+        let columns = footer.metadata.parquet_schema();
+        let names = self.schema.fields().iter().map(|field| field.name().as_str());
+        // names are matched as top-level columns: an attribute name may contain dots
+        let tops: Vec<usize> = names.filter_map(|name| footer.metadata.schema().index_of(name).ok()).collect();
+        let traces = Arc::clone(traces);
+        let trace_column = footer.metadata.schema().index_of(TRACE_ID)?;
+        let only_trace = ProjectionMask::roots(columns, [trace_column]);
+        let matches = ArrowPredicateFn::new(only_trace, move |batch| Ok(matching(batch.column(0), &traces)));
+        let mask = ProjectionMask::roots(columns, tops);
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(footer::open(entry)?, footer.metadata.clone())
+            .with_row_groups(groups)
+            .with_projection(mask)
+            .with_row_filter(RowFilter::new(vec![Box::new(matches)]))
+            .with_batch_size(BATCH_ROWS)
+            .with_limit(limit)
+            .build()
+            .map_err(|error| footer::unreadable(entry, &error))?;
+        let mut batches = Vec::new();
+        for batch in reader {
+            let batch = batch.map_err(|error| footer::unreadable(entry, &error))?;
+            batches.push(conform(&batch, &self.schema)?);
+        }
+        Ok(batches)
+    }
+}
+
+fn keep(batches: Vec<RecordBatch>, room: &mut usize, found: &mut Found) {
+    for batch in batches {
+        let rows = batch.num_rows().min(*room);
+        found.truncated |= batch.num_rows() > rows;
+        *room -= rows;
+        if rows > 0 {
+            found.batches.push(batch.slice(0, rows));
+        }
+    }
+}
+
+fn matching(column: &ArrayRef, traces: &HashSet<[u8; 16]>) -> BooleanArray {
+    let Some(ids) = column.as_fixed_size_binary_opt() else { return BooleanArray::from(vec![false; column.len()]) };
+    if let (1, Some(only)) = (traces.len(), traces.iter().next()) {
+        return ids.iter().map(|id| Some(id == Some(&only[..]))).collect();
+    }
+    ids.iter().map(|id| Some(id.is_some_and(|id| traces.contains(id)))).collect()
+}
+
+/// The batch with exactly the columns of `schema`: files of older versions may lack some, or hold them in another type.
+pub(crate) fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let mut columns = Vec::with_capacity(schema.fields().len());
+    for field in schema.fields() {
+        columns.push(match batch.column_by_name(field.name()) {
+            Some(column) if column.data_type() == field.data_type() => Arc::clone(column),
+            Some(column) => cast(column, field.data_type())?,
+            None => new_null_array(field.data_type(), batch.num_rows()),
+        });
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
+}
