@@ -1,45 +1,39 @@
 #!/bin/sh
-# Installs the senders and the receiver of the end-to-end tests, each with the libraries of its own language.
-# Does nothing, quickly, when the pinned versions are installed already. Prints one line per part.
+# Installs the senders and the receiver of the end-to-end tests with the libraries of their own languages.
+# Does nothing, quickly, when the pinned versions are installed already. Prints one line per language.
 set -eu
 cd "$(dirname "$0")"
 
-# The content of the files that decide what is installed.
-fingerprint() { cat "$@" | sha256sum | cut -d ' ' -f 1; }
-
-# python_part NAME REQUIREMENTS
-python_part() {
-    part=$1 requirements=$2
-    venv=.venv/$part
-    wanted=$(fingerprint "$requirements")
-    if [ -x "$venv/bin/python" ] && [ "$(cat "$venv/.installed" 2>/dev/null || true)" = "$wanted" ]; then
-        echo "$part: ready"
-        return
-    fi
-    rm -rf "$venv"
-    python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check --no-input -r "$requirements"
-    echo "$wanted" > "$venv/.installed"
-    echo "$part: installed"
-}
-
-node_part() {
-    part=senders/node
-    wanted=$(fingerprint "$part/package.json" "$part/package-lock.json")
-    if [ "$(cat "$part/node_modules/.installed" 2>/dev/null || true)" = "$wanted" ]; then
-        echo "$part: ready"
-        return
-    fi
-    (cd "$part" && npm ci --silent --no-audit --no-fund)
-    echo "$wanted" > "$part/node_modules/.installed"
-    echo "$part: installed"
-}
-
-# two tests that start together must not install over each other
-mkdir -p .venv
-exec 9> .venv/lock
+# Two tests that start together must not install over each other.
+exec 9< setup.sh
 flock 9
 
-python_part senders-python senders/python/requirements.txt
-python_part receivers-python receivers/python/requirements.txt
-node_part
+# The files that decide what is installed, as one number.
+fingerprint() { cat "$@" | sha256sum | cut -d ' ' -f 1; }
+
+# is_ready STAMP FINGERPRINT
+is_ready() { [ "$(cat "$1" 2> /dev/null || true)" = "$2" ]; }
+
+python_packages="senders/python/requirements.txt receivers/python/requirements.txt"
+# shellcheck disable=SC2086 # two names without spaces
+wanted=$(fingerprint $python_packages)
+if is_ready .venv/.installed "$wanted" && [ -x .venv/bin/python ]; then
+    echo "python: ready"
+else
+    rm -rf .venv
+    python3 -m venv .venv
+    for packages in $python_packages; do
+        .venv/bin/pip install --quiet --disable-pip-version-check --no-input -r "$packages"
+    done
+    echo "$wanted" > .venv/.installed
+    echo "python: installed"
+fi
+
+wanted=$(fingerprint senders/node/package.json senders/node/package-lock.json)
+if is_ready senders/node/node_modules/.installed "$wanted"; then
+    echo "node: ready"
+else
+    (cd senders/node && npm ci --silent --no-audit --no-fund)
+    echo "$wanted" > senders/node/node_modules/.installed
+    echo "node: installed"
+fi
