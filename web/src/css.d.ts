@@ -1,0 +1,2 @@
+// Lets TypeScript import style sheets.
+declare module '*.css';

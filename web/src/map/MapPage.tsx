@@ -1,0 +1,209 @@
+// The service map: who calls whom, with rate, errors and duration on every node and edge.
+import '@xyflow/react/dist/style.css';
+import { Checkbox, Loader, useComputedColorScheme } from '@mantine/core';
+import { IconAffiliate, IconSearch } from '@tabler/icons-react';
+import { useQuery } from '@tanstack/react-query';
+import { getRouteApi, useNavigate } from '@tanstack/react-router';
+import {
+  Background,
+  type Edge,
+  MarkerType,
+  type Node,
+  ReactFlow,
+  ReactFlowProvider,
+  useReactFlow,
+} from '@xyflow/react';
+import { useEffect, useMemo } from 'react';
+import { infoQuery, mapQuery } from '../api/queries';
+import type { MapEdge, ServiceSummary } from '../api/wire';
+import { DraftInput } from '../parts/DraftInput';
+import { Empty, WaitingForFirstSpan } from '../parts/Empty';
+import { ProblemNotice } from '../parts/Failure';
+import page from '../parts/parts.module.css';
+import { useRange } from '../time/clock';
+import { formatDuration } from '../time/nanos';
+import { resolveRange } from '../time/range';
+import type { MapSearch } from '../url/view';
+import { edgeId, filterMap, layoutMap, NODE_HEIGHT, NODE_WIDTH } from './layout';
+import { MapControls } from './MapControls';
+import { MapPanel } from './MapPanel';
+import css from './map.module.css';
+import { formatRate, formatShare } from './red';
+import { ServiceNode } from './ServiceNode';
+
+const route = getRouteApi('/shell/map');
+const NODE_TYPES = { service: ServiceNode };
+
+interface GraphProps {
+  nodes: ServiceSummary[];
+  edges: MapEdge[];
+  secs: number;
+  search: MapSearch;
+  set: (change: Partial<MapSearch>) => void;
+}
+
+function edgeElement(edge: MapEdge, secs: number, most: number, search: MapSearch): Edge {
+  const id = edgeId(edge);
+  const bad = edge.errors > 0;
+  const chosen = search.edge === id;
+  const near = chosen || search.service === edge.caller || search.service === edge.callee;
+  const dim = (search.service !== undefined || search.edge !== undefined) && !near;
+  const color = bad ? 'var(--error-bar)' : near ? 'var(--accent)' : 'var(--edge)';
+  return {
+    id,
+    source: edge.caller,
+    target: edge.callee,
+    selected: chosen,
+    ariaLabel: `${edge.caller} calls ${edge.callee}: ${edge.calls} calls, ${edge.errors} errors, p95 ${formatDuration(edge.p95_nanos)}`,
+    label: `${formatRate(edge.calls, secs)} · ${bad ? `${formatShare(edge.errors, edge.calls)} err · ` : ''}${formatDuration(edge.p95_nanos)}`,
+    labelShowBg: true,
+    labelBgPadding: [5, 2],
+    labelBgBorderRadius: 4,
+    labelStyle: { fill: bad ? 'var(--critical)' : 'var(--muted)', fontSize: 10.5, opacity: dim ? 0.25 : 1 },
+    labelBgStyle: { fill: 'var(--bg)', fillOpacity: 0.92 },
+    style: { stroke: color, strokeWidth: 1.2 + 2.6 * Math.sqrt(edge.calls / most), opacity: dim ? 0.18 : 1 },
+    markerEnd: { type: MarkerType.ArrowClosed, color, width: 14, height: 14, markerUnits: 'userSpaceOnUse' },
+  };
+}
+
+function Graph({ nodes, edges, secs, search, set }: GraphProps) {
+  const flow = useReactFlow();
+  const scheme = useComputedColorScheme('light');
+  const places = useMemo(() => layoutMap({ nodes, edges }), [nodes, edges]);
+  const shape = places.map((place) => place.name).join('|');
+  // biome-ignore lint/correctness/useExhaustiveDependencies: fits again only when other services are shown
+  useEffect(() => {
+    const frame = requestAnimationFrame(() => void flow.fitView({ padding: 0.08, maxZoom: 1.15 }));
+    return () => cancelAnimationFrame(frame);
+  }, [shape, flow]);
+
+  const byName = new Map(nodes.map((node) => [node.name, node]));
+  const most = Math.max(1, ...edges.map((edge) => edge.calls));
+  const near = new Set(
+    edges
+      .filter(
+        (edge) =>
+          edge.caller === search.service || edge.callee === search.service || edgeId(edge) === search.edge,
+      )
+      .flatMap((edge) => [edge.caller, edge.callee]),
+  );
+  const anything = search.service !== undefined || search.edge !== undefined;
+  const flowNodes: Node[] = places.map((place) => ({
+    id: place.name,
+    type: 'service',
+    position: { x: place.x, y: place.y },
+    width: NODE_WIDTH,
+    height: NODE_HEIGHT,
+    selected: search.service === place.name,
+    draggable: false,
+    ariaLabel: `Service ${place.name}`,
+    data: {
+      service: byName.get(place.name),
+      secs,
+      dim: anything && place.name !== search.service && !near.has(place.name),
+    },
+  }));
+  const flowEdges = edges
+    .filter((edge) => edge.caller !== edge.callee)
+    .map((edge) => edgeElement(edge, secs, most, search));
+  return (
+    <ReactFlow
+      nodes={flowNodes}
+      edges={flowEdges}
+      nodeTypes={NODE_TYPES}
+      colorMode={scheme}
+      fitView
+      minZoom={0.15}
+      maxZoom={2}
+      nodesConnectable={false}
+      nodesDraggable={false}
+      deleteKeyCode={null}
+      proOptions={{ hideAttribution: true }}
+      onNodeClick={(_, node) => set({ service: node.id, edge: undefined })}
+      onEdgeClick={(_, edge) => set({ edge: edge.id, service: undefined })}
+      onPaneClick={() => anything && set({ service: undefined, edge: undefined })}
+      onSelectionChange={({ nodes: chosen }) => {
+        // Enter on a focused node selects it: the panel follows the keyboard too.
+        const first = chosen[0];
+        if (first && first.id !== search.service) set({ service: first.id, edge: undefined });
+      }}
+    >
+      <Background gap={22} color="var(--line)" />
+      <MapControls />
+    </ReactFlow>
+  );
+}
+
+export function MapPage() {
+  const search = route.useSearch();
+  const range = useRange();
+  const navigate = useNavigate();
+  const { data: info } = useQuery(infoQuery);
+  const { data: map, error, refetch, isFetching, dataUpdatedAt } = useQuery(mapQuery(range));
+  const shown = useMemo(
+    () => (map ? filterMap(map, search.q ?? '', search.errors === true) : null),
+    [map, search.q, search.errors],
+  );
+  const { startMillis, endMillis } = resolveRange(range, dataUpdatedAt || Date.now());
+  const secs = Math.max(1, (endMillis - startMillis) / 1000);
+  const set = (change: Partial<MapSearch>) =>
+    void navigate({ to: '.', search: (before) => ({ ...before, ...change }), replace: false });
+
+  return (
+    <div className={page.page}>
+      <div className={page.head}>
+        <h1>Service map</h1>
+        {shown && (
+          <span className="muted num" role="status">
+            {shown.nodes.length} services, {shown.edges.length} connections
+          </span>
+        )}
+        {isFetching && <Loader size={14} aria-label="Loading" />}
+        <span style={{ flex: 1 }} />
+        <Checkbox
+          size="xs"
+          label="Only with errors"
+          checked={search.errors === true}
+          onChange={(event) => set({ errors: event.currentTarget.checked || undefined })}
+        />
+        <DraftInput
+          aria-label="Show services named"
+          placeholder="Service and its neighbours"
+          leftSection={<IconSearch size={13} />}
+          value={search.q}
+          onCommit={(q) => set({ q })}
+          data-search-field
+          w={220}
+        />
+      </div>
+      {map?.truncated && (
+        <p className={css.truncated} role="status">
+          There are more connections than one answer holds; the busiest are shown. Choose a shorter time range
+          to see all.
+        </p>
+      )}
+      {error ? (
+        <ProblemNotice error={error} retry={() => void refetch()} />
+      ) : info?.spans_seen === false ? (
+        <WaitingForFirstSpan />
+      ) : shown && shown.nodes.length === 0 ? (
+        <Empty icon={<IconAffiliate size={30} stroke={1.4} />} title="No services here">
+          <p>Nothing called anything in this time range, or the filter hides it.</p>
+        </Empty>
+      ) : (
+        shown && (
+          <div className={css.stage}>
+            <div className={css.graph}>
+              <ReactFlowProvider>
+                <Graph nodes={shown.nodes} edges={shown.edges} secs={secs} search={search} set={set} />
+              </ReactFlowProvider>
+            </div>
+            {(search.service || search.edge) && (
+              <MapPanel map={shown} search={search} secs={secs} set={set} />
+            )}
+          </div>
+        )
+      )}
+    </div>
+  );
+}
