@@ -107,10 +107,11 @@ impl Pattern {
     /// Whether the whole of `text` matches. Linear in text times the number of segments.
     pub fn matches(&self, text: &str) -> bool {
         let segments: Vec<&[Part]> = self.0.split(|part| *part == Part::Any).collect();
-        let [first, middle @ .., last] = segments.as_slice() else { return text.is_empty() };
-        if segments.len() == 1 {
-            return eat(first, text) == Some("");
-        }
+        let (first, middle, last) = match segments.as_slice() {
+            [] => return text.is_empty(),
+            [only] => return eat(only, text) == Some(""),
+            [first, middle @ .., last] => (first, middle, last),
+        };
         let Some(mut rest) = eat(first, text) else { return false };
         for segment in middle {
             match find(segment, rest) {

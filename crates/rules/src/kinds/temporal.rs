@@ -56,6 +56,18 @@ impl Temporal {
             Expression::Not(part) => !self.holds(part),
         }
     }
+
+    /// Marks the rules whose events make a true expression true: parts that are false show nothing.
+    fn witnesses(&self, expression: &Expression<usize>, shows: &mut [bool]) {
+        match expression {
+            Expression::Atom(rule) => shows[*rule] = true,
+            Expression::All(parts) => parts.iter().for_each(|part| self.witnesses(part, shows)),
+            Expression::Any(parts) => {
+                parts.iter().filter(|part| self.holds(part)).for_each(|part| self.witnesses(part, shows));
+            }
+            Expression::Not(_) => {}
+        }
+    }
 }
 
 impl Window for Temporal {
@@ -67,12 +79,18 @@ impl Window for Temporal {
         self.seen[event.rule] -= 1;
     }
 
-    fn look(&self, _window: &[Kept]) -> Option<Finding> {
+    fn look(&self, window: &[Kept]) -> Option<Finding> {
         let distinct = self.seen.iter().filter(|times| **times > 0).count();
-        let holds = match &self.expression {
-            Some(expression) => distinct > 0 && self.holds(expression),
-            None => self.by_count || distinct == self.seen.len(),
+        let Some(expression) = &self.expression else {
+            let holds = self.by_count || distinct == self.seen.len();
+            return holds.then(|| Finding::of_all(distinct as f64));
         };
-        holds.then(|| Finding::of_all(distinct as f64))
+        let mut shows = vec![false; self.seen.len()];
+        if distinct == 0 || !self.holds(expression) {
+            return None;
+        }
+        self.witnesses(expression, &mut shows);
+        let chosen = window.iter().enumerate().filter(|(_, event)| shows[event.rule]).map(|(at, _)| at);
+        Some(Finding { metric: distinct as f64, chosen: Some(chosen.collect()) })
     }
 }
