@@ -1,0 +1,76 @@
+//! Bytes in flight: one limit for all requests, kept by reservation.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use runtime::metric;
+
+use crate::status::Refusal;
+
+/// The limit and what of it is taken.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    limit_bytes: u64,
+    used_bytes: AtomicU64,
+}
+
+/// A request's share of the budget; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    budget: Arc<Budget>,
+    bytes: u64,
+}
+
+impl Budget {
+    pub fn new(limit_bytes: u64) -> Arc<Self> {
+        Arc::new(Self { limit_bytes, used_bytes: AtomicU64::new(0) })
+    }
+
+    /// Takes `bytes`, or refuses when they would pass the limit.
+    pub fn reserve(self: &Arc<Self>, bytes: u64) -> Result<Reservation, Refusal> {
+        let mut reservation = Reservation { budget: Arc::clone(self), bytes: 0 };
+        reservation.grow(bytes)?;
+        metrics::gauge!(metric::COLLECT_IN_FLIGHT).increment(1.0);
+        Ok(reservation)
+    }
+}
+
+impl Reservation {
+    /// Takes `more` bytes; on refusal what was taken before stays.
+    pub fn grow(&mut self, more: u64) -> Result<(), Refusal> {
+        let limit = self.budget.limit_bytes;
+        let grown = |used: u64| used.checked_add(more).filter(|used| *used <= limit);
+        let taken = self.budget.used_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown);
+        if taken.is_err() {
+            return Err(Refusal::Busy);
+        }
+        self.bytes += more;
+        Ok(())
+    }
+
+    /// Makes the share `bytes` large, giving back or taking the difference.
+    pub fn resize(&mut self, bytes: u64) -> Result<(), Refusal> {
+        if bytes >= self.bytes {
+            return self.grow(bytes - self.bytes);
+        }
+        self.budget.used_bytes.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
+        self.bytes = bytes;
+        Ok(())
+    }
+
+    /// Size of the share.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        let before = self.budget.used_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        metrics::gauge!(metric::COLLECT_IN_FLIGHT_BYTES).set((before - self.bytes) as f64);
+        metrics::gauge!(metric::COLLECT_IN_FLIGHT).decrement(1.0);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+//! One connection: protocol limits, requests, and the end when the collector stops.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use runtime::{Stop, metric};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use crate::grpc::{self, AnswerBody};
+use crate::http_door;
+use crate::idle::Idle;
+use crate::intake::Intake;
+
+/// Requests at once on one HTTP/2 connection; further ones wait at the client.
+const MAX_CONCURRENT_STREAMS: u32 = 256;
+/// All headers of one request together.
+const MAX_HEADER_BYTES: u32 = 16 * 1024;
+/// Most bytes of a request head over HTTP/1, and of its read buffer.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// Bytes a client may send ahead of our reading, per request and per connection.
+const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+/// Longest time for a request head over HTTP/1, the idle time before it included.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// An HTTP/2 client that is silent this long is asked whether it is there, and given this long to answer.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// Streams that a client opened and reset at once; past it the connection is closed (rapid reset).
+const MAX_RESET_STREAMS: usize = 50;
+
+/// Which of the two transports a listener speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Grpc,
+    Http,
+}
+
+impl Transport {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::Http => "http",
+        }
+    }
+}
+
+/// Serves a connection until either side ends it. When the stop is asked, no further request is taken and those under
+/// way are answered.
+pub(crate) async fn serve(socket: TcpStream, transport: Transport, intake: Arc<Intake>, stop: Stop) {
+    let io = TokioIo::new(Idle::new(socket, intake.settings.idle_timeout));
+    let service = service_fn(move |request| {
+        let intake = Arc::clone(&intake);
+        async move { Ok::<_, Infallible>(answer(transport, &intake, request).await) }
+    });
+    let builder = builder(transport);
+    let mut connection = pin!(builder.serve_connection(io, service));
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = stop.asked() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(transport = transport.as_str(), %error, "connection ended");
+    }
+}
+
+fn builder(transport: Transport) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD_BYTES);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
+        .max_header_list_size(MAX_HEADER_BYTES)
+        .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT);
+    if transport == Transport::Grpc { builder.http2_only() } else { builder }
+}
+
+async fn answer(transport: Transport, intake: &Intake, request: Request<Incoming>) -> Response<AnswerBody> {
+    let signal = match transport {
+        Transport::Grpc => grpc::signal_of(request.uri().path()),
+        Transport::Http => http_door::signal_of(request.uri().path()),
+    };
+    let signal = signal.map_or("none", model::Signal::as_str);
+    let start = Instant::now();
+    let (response, outcome) = match transport {
+        Transport::Grpc => grpc::serve(intake, request).await,
+        Transport::Http => http_door::serve(intake, request).await,
+    };
+    metrics::histogram!(metric::COLLECT_SECONDS, "signal" => signal).record(start.elapsed().as_secs_f64());
+    metrics::counter!(
+        metric::COLLECT_REQUESTS, "transport" => transport.as_str(), "signal" => signal, "outcome" => outcome
+    )
+    .increment(1);
+    response
+}
