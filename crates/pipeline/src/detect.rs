@@ -1,0 +1,314 @@
+//! The detect walker: every durable batch, in log order, past the rules and into the book of alerts.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use alerts::AlertBook;
+use arrow::compute::concat_batches;
+use model::{Detection, EventBatch, Lsn, TenantId, UnixNanos};
+use rules::{Engine, RuleSet};
+use runtime::{Clock, Stop, metric};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use wal::{ReaderName, Wal};
+
+use crate::checkpoint::{Checkpoint, CheckpointFile};
+use crate::corridor::{Next, Queue};
+use crate::frame;
+
+/// How often the engine's state is put on disk; what a crash replays is at most this much.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
+/// How often windows are closed by time alone.
+const TICK_EVERY: Duration = Duration::from_secs(1);
+/// Pause before detections that could not be stored are tried again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// Small batches are judged together up to this many rows.
+const ROWS_TOGETHER: usize = 8_192;
+
+/// Detections per rule id since the start. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Tally(Arc<Mutex<BTreeMap<String, u64>>>);
+
+impl Tally {
+    /// Detections of one rule.
+    pub fn of(&self, rule_id: &str) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(rule_id).copied().unwrap_or(0)
+    }
+
+    fn count(&self, detections: &[Detection]) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for detection in detections {
+            metrics::counter!(metric::DETECT_DETECTIONS, "rule" => detection.rule.id.clone()).increment(1);
+            *counts.entry(detection.rule.id.clone()).or_default() += 1;
+        }
+    }
+}
+
+/// What the walker needs.
+#[derive(Debug)]
+pub struct Parts {
+    /// The log, for what the queue did not hold.
+    pub wal: Wal<EventBatch>,
+    /// The corridor's queue.
+    pub queue: Arc<Queue>,
+    /// The rules in force.
+    pub rules: watch::Receiver<Arc<RuleSet>>,
+    /// Where detections go.
+    pub book: AlertBook,
+    /// Where the engine's state is kept.
+    pub checkpoint: CheckpointFile,
+    /// Time.
+    pub clock: Clock,
+    /// Counts for the rules page.
+    pub tally: Tally,
+}
+
+/// The walker, with one engine per tenant.
+#[derive(Debug)]
+pub struct Detector {
+    parts: Parts,
+    set: Arc<RuleSet>,
+    engines: BTreeMap<TenantId, Engine>,
+    done: Lsn,
+    saved: Lsn,
+    saved_at: Instant,
+    /// Set when detections were found and not stored: the state in memory is ahead of the book and must not be saved.
+    ahead: bool,
+}
+
+impl Detector {
+    /// Takes up the work where the checkpoint stands.
+    pub fn open(mut parts: Parts) -> Self {
+        let set = Arc::clone(&parts.rules.borrow_and_update());
+        let checkpoint = parts.checkpoint.read().unwrap_or_default();
+        let mut engines = BTreeMap::new();
+        for (tenant, state) in &checkpoint.engines {
+            match Engine::restore(Arc::clone(&set), state) {
+                Ok(engine) => drop(engines.insert(tenant.clone(), engine)),
+                Err(error) => tracing::error!(%tenant, %error, "rule state cannot be restored; windows start empty"),
+            }
+        }
+        // the log may have been trimmed by a walker whose last checkpoint was lost with a damaged file
+        let done = checkpoint.done.max(parts.wal.cursor(ReaderName::Detect));
+        Self { parts, set, engines, done, saved: done, saved_at: Instant::now(), ahead: false }
+    }
+
+    /// Position of the last judged frame.
+    pub fn done(&self) -> Lsn {
+        self.done
+    }
+
+    /// Walks until asked to stop, then judges what is left and saves the state.
+    pub async fn run(mut self, stop: Stop) {
+        let queue = Arc::clone(&self.parts.queue);
+        let mut tick = tokio::time::interval(TICK_EVERY);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while !stop.is_asked() {
+            let mut ticked = false;
+            tokio::select! {
+                () = stop.asked() => {}
+                () = queue.arrived() => {}
+                _ = tick.tick() => ticked = true,
+            }
+            self.take_rules();
+            self.catch_up(&stop).await;
+            if ticked {
+                self.close_windows(&stop).await;
+            }
+            if self.saved_at.elapsed() >= CHECKPOINT_EVERY {
+                self.save();
+            }
+        }
+        self.save();
+    }
+
+    /// Judges everything durable; returns early only when detections cannot be stored and a stop is asked.
+    async fn catch_up(&mut self, stop: &Stop) {
+        loop {
+            let stored = match self.parts.queue.next_after(self.done) {
+                Next::Batch(batch) => {
+                    let group = self.gather(*batch);
+                    self.judge(group, stop).await
+                }
+                Next::Gap(before) => self.reread(Lsn(before.0 - 1), stop).await,
+                Next::Empty => {
+                    let end = self.parts.wal.end();
+                    if end <= self.done {
+                        return;
+                    }
+                    self.reread(end, stop).await
+                }
+            };
+            if !stored {
+                return;
+            }
+        }
+    }
+
+    /// The batch together with those right behind it that are alike, so that small requests share the cost of a pass.
+    fn gather(&mut self, first: EventBatch) -> Vec<EventBatch> {
+        let mut rows = first.len();
+        let mut last = first.lsn;
+        let mut group = vec![first];
+        while rows < ROWS_TOGETHER {
+            match self.parts.queue.next_after(last) {
+                Next::Batch(batch) => {
+                    rows += batch.len();
+                    last = batch.lsn;
+                    group.push(*batch);
+                }
+                Next::Gap(_) | Next::Empty => break,
+            }
+        }
+        group
+    }
+
+    /// Reads frames after `done` up to `through` back from the log; whether they were judged.
+    async fn reread(&mut self, through: Lsn, stop: &Stop) -> bool {
+        let mut reader = self.parts.wal.reader(ReaderName::Detect);
+        reader.seek(self.done);
+        loop {
+            let read = tokio::task::block_in_place(|| reader.next());
+            let entry = match read {
+                Ok(Some(entry)) if entry.lsn <= through => entry,
+                // nothing (left) in between: frames that were quarantined leave a gap in the numbers
+                Ok(_) => {
+                    self.done = self.done.max(through);
+                    return true;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "log cannot be read for detection; trying again");
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                    return false;
+                }
+            };
+            let lsn = entry.lsn;
+            metrics::counter!(metric::DETECT_REREADS).increment(1);
+            match tokio::task::block_in_place(|| frame::decode(entry)) {
+                Ok(batch) => {
+                    if !self.judge(vec![batch], stop).await {
+                        return false;
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(%error, "frame left out of detection");
+                    self.done = lsn;
+                }
+            }
+        }
+    }
+
+    /// Evaluates consecutive batches and stores what was found; `false` when it could not be stored and a stop is asked.
+    async fn judge(&mut self, group: Vec<EventBatch>, stop: &Stop) -> bool {
+        let through = group.last().map_or(self.done, |batch| batch.lsn);
+        let now = UnixNanos(self.parts.clock.unix_nanos());
+        let started = Instant::now();
+        let detections = tokio::task::block_in_place(|| {
+            let mut found = Vec::new();
+            for batch in merge(group) {
+                metrics::counter!(metric::DETECT_EVENTS, "signal" => batch.signal.as_str()).increment(batch.len() as u64);
+                found.extend(self.engine(&batch.tenant).evaluate(&batch, now));
+            }
+            found
+        });
+        metrics::histogram!(metric::DETECT_SECONDS).record(started.elapsed().as_secs_f64());
+        if !self.store(&detections, stop).await {
+            return false;
+        }
+        self.done = through;
+        true
+    }
+
+    async fn close_windows(&mut self, stop: &Stop) {
+        let now = UnixNanos(self.parts.clock.unix_nanos());
+        let mut found = Vec::new();
+        for engine in self.engines.values_mut() {
+            found.extend(engine.tick(now));
+        }
+        self.store(&found, stop).await;
+    }
+
+    /// Puts detections in the book, trying until it takes them: they are nowhere else. Ingest is held up only once the
+    /// log has reached its budget.
+    async fn store(&mut self, detections: &[Detection], stop: &Stop) -> bool {
+        if detections.is_empty() {
+            return true;
+        }
+        loop {
+            match self.parts.book.apply(detections).await {
+                Ok(_) => break,
+                Err(error) => tracing::error!(%error, "detections cannot be stored; trying again"),
+            }
+            tokio::select! {
+                () = stop.asked() => {
+                    self.ahead = true;
+                    return false;
+                }
+                () = tokio::time::sleep(RETRY_PAUSE) => {}
+            }
+        }
+        self.parts.tally.count(detections);
+        true
+    }
+
+    fn take_rules(&mut self) {
+        if !self.parts.rules.has_changed().unwrap_or(false) {
+            return;
+        }
+        self.set = Arc::clone(&self.parts.rules.borrow_and_update());
+        for engine in self.engines.values_mut() {
+            engine.replace(Arc::clone(&self.set));
+        }
+    }
+
+    fn engine(&mut self, tenant: &TenantId) -> &mut Engine {
+        let set = &self.set;
+        self.engines.entry(tenant.clone()).or_insert_with(|| Engine::new(Arc::clone(set)))
+    }
+
+    /// State to disk first, then the cursor: the other order could trim frames whose effect was not saved.
+    fn save(&mut self) {
+        self.saved_at = Instant::now();
+        if self.saved == self.done || self.ahead {
+            return;
+        }
+        let engines = self.engines.iter().map(|(tenant, engine)| (tenant.clone(), engine.checkpoint()));
+        let checkpoint = Checkpoint { done: self.done, engines: engines.collect() };
+        let written = tokio::task::block_in_place(|| self.parts.checkpoint.write(&checkpoint));
+        if let Err(error) = written {
+            tracing::error!(%error, "state of the rule engine cannot be saved; trying again");
+            return;
+        }
+        match self.parts.wal.advance(ReaderName::Detect, self.done) {
+            Ok(()) => self.saved = self.done,
+            Err(error) => tracing::error!(%error, "log cannot be trimmed behind detection"),
+        }
+    }
+}
+
+/// Neighbours of one tenant and signal become one batch; order is kept.
+fn merge(group: Vec<EventBatch>) -> Vec<EventBatch> {
+    let mut merged: Vec<EventBatch> = Vec::new();
+    let mut run: Vec<EventBatch> = Vec::new();
+    for batch in group {
+        let alike = run.last().is_some_and(|last| last.tenant == batch.tenant && last.signal == batch.signal);
+        if !alike {
+            merged.extend(join(std::mem::take(&mut run)));
+        }
+        run.push(batch);
+    }
+    merged.extend(join(run));
+    merged
+}
+
+fn join(run: Vec<EventBatch>) -> Vec<EventBatch> {
+    let Some(last) = run.last().filter(|_| run.len() > 1) else {
+        return run;
+    };
+    match concat_batches(&last.signal.stored_schema(), run.iter().map(|batch| &batch.records)) {
+        Ok(records) => vec![EventBatch { records, ..last.clone() }],
+        // more than 2^31 distinct labels or bytes of text: judge them one by one
+        Err(_) => run,
+    }
+}
