@@ -15,7 +15,9 @@ pub(crate) fn make_dir(dir: &Path) -> Result<(), LakeError> {
         make_dir(parent)?;
     }
     match fs::create_dir(dir) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(LakeError::disk("create", dir)(error)),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(LakeError::disk("create", dir)(error));
+        }
         _ => {}
     }
     sync_parent(dir)

@@ -16,7 +16,7 @@ pub(crate) const FORMAT_VERSION: u32 = 1;
 pub struct FileEntry {
     /// Its name for ever: the path below the lake's directory, which says tenant, signal, hour and log range.
     pub name: String,
-    /// Where it is.
+    /// Where it is, absolute.
     pub path: PathBuf,
     /// Whose rows.
     pub tenant: TenantId,

@@ -12,6 +12,7 @@ use arrow::compute::take_record_batch;
 use arrow::datatypes::TimestampNanosecondType;
 use model::{Lsn, Signal, TenantId, UnixNanos};
 use runtime::metric;
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
 use crate::file_entry::FORMAT_VERSION;
@@ -28,31 +29,36 @@ impl Lake {
     /// # Errors
     /// The disk's or the catalog's. The events stay in memory and stay visible, and the next flush tries them again.
     pub async fn flush(&self) -> Result<Lsn, LakeError> {
-        let _turn = self.inner.upkeep.lock().await;
+        let mut turn = Arc::clone(&self.inner.upkeep).lock_owned().await;
         let before = self.version();
         // a generation whose flush failed goes first, then what has come in since
         let rounds = if before.sealed.is_some() { 2 } else { 1 };
         for round in 0..rounds {
             let Some(sealed) = self.seal() else { break };
             let started = Instant::now();
-            if let Err(error) = self.flush_sealed(&sealed, before.sealed.is_some() && round == 0).await {
-                metrics::counter!(metric::LAKE_FLUSH_FAILURES).increment(1);
-                return Err(error);
-            }
+            let failed_before = before.sealed.is_some() && round == 0;
+            let flushed = self.flush_sealed(turn, &sealed, failed_before).await;
+            turn = flushed.inspect_err(|_| metrics::counter!(metric::LAKE_FLUSH_FAILURES).increment(1))?;
             metrics::histogram!(metric::LAKE_FLUSH_SECONDS).record(started.elapsed().as_secs_f64());
             self.publish_metrics();
         }
         Ok(self.mark())
     }
 
-    async fn flush_sealed(&self, sealed: &Arc<Generation>, failed_before: bool) -> Result<(), LakeError> {
+    /// Takes the turn and gives it back.
+    async fn flush_sealed(
+        &self,
+        turn: OwnedMutexGuard<()>,
+        sealed: &Arc<Generation>,
+        failed_before: bool,
+    ) -> Result<OwnedMutexGuard<()>, LakeError> {
         let mark = sealed.last_lsn();
         if failed_before && self.inner.catalog.mark().await? >= mark {
             // the commit was reported as failed and is there all the same: its files are the ones to show
             let known = self.inner.catalog.files(&self.inner.layout).await?;
             let files = known.into_iter().map(|file| file.entry).filter(|file| file.max_lsn == mark).map(Arc::new);
             self.replace_version(|version| version.with_flushed(files, mark));
-            return Ok(());
+            return Ok(turn);
         }
         let job = Job {
             layout: self.inner.layout.clone(),
@@ -62,11 +68,12 @@ impl Lake {
             now_unix_nanos: self.inner.clock.unix_nanos(),
         };
         let generation = Arc::clone(sealed);
-        let files = tokio::task::spawn_blocking(move || job.run(&generation));
-        let files = files.await.map_err(|_| LakeError::Worker("flush"))??;
+        let files = tokio::task::spawn_blocking(move || (job.run(&generation), turn));
+        let (files, turn) = files.await.map_err(|_| LakeError::Worker("flush"))?;
+        let files = files?;
         self.inner.catalog.commit(&files, mark).await?;
         self.replace_version(|version| version.with_flushed(files.into_iter().map(Arc::new), mark));
-        Ok(())
+        Ok(turn)
     }
 }
 

@@ -33,7 +33,8 @@ pub(crate) struct Inner {
     /// The lock covers inserting and replacing the version, both short; whoever reads clones the version out.
     version: Mutex<Arc<Version>>,
     /// One of flush, retention and orphan sweep at a time: each assumes the others leave the files alone.
-    pub(crate) upkeep: tokio::sync::Mutex<()>,
+    /// The turn goes into the blocking part, so that one whose caller gave up still ends before the next begins.
+    pub(crate) upkeep: Arc<tokio::sync::Mutex<()>>,
     pub(crate) retired: Mutex<Vec<Retired>>,
     /// Files that are missing or have the wrong length, as found when the lake was opened.
     pub(crate) quarantined: Mutex<Vec<Arc<FileEntry>>>,
@@ -88,7 +89,7 @@ impl Lake {
                 catalog: opened.catalog,
                 clock,
                 version: Mutex::new(Arc::new(opened.version)),
-                upkeep: tokio::sync::Mutex::default(),
+                upkeep: Arc::default(),
                 retired: Mutex::new(opened.retired),
                 quarantined: Mutex::new(opened.quarantined),
                 freeze_wanted: Notify::new(),
@@ -159,7 +160,8 @@ impl Lake {
         let Some(first_unix_nanos) = version.open.first_insert_unix_nanos() else { return false };
         let waited_nanos = self.inner.clock.unix_nanos().saturating_sub(first_unix_nanos);
         // a clock that was set back would otherwise put the flush off for as long as it was set back
-        u64::try_from(waited_nanos).map_or(true, |nanos| Duration::from_nanos(nanos) >= self.inner.settings.flush_interval)
+        u64::try_from(waited_nanos)
+            .map_or(true, |nanos| Duration::from_nanos(nanos) >= self.inner.settings.flush_interval)
     }
 
     /// Joins and indexes what came in, every 250 ms or as soon as 8,192 rows of one table wait; a task for the

@@ -23,7 +23,8 @@ pub(crate) struct Opened {
 
 pub(crate) async fn open(settings: &Settings, db: Database, clock: &Clock) -> Result<Opened, LakeError> {
     check(settings)?;
-    let layout = Layout::new(settings.dir.clone());
+    let dir = std::path::absolute(&settings.dir).map_err(LakeError::disk("find", &settings.dir))?;
+    let layout = Layout::new(dir);
     let catalog = Catalog::open(db).await?;
     let mark = catalog.mark().await?;
     let known = catalog.files(&layout).await?;

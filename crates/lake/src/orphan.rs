@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use model::Lsn;
 use runtime::metric;
@@ -20,12 +21,12 @@ impl Lake {
     /// # Errors
     /// The disk's or the catalog's.
     pub async fn sweep_orphans(&self) -> Result<u64, LakeError> {
-        let _turn = self.inner.upkeep.lock().await;
+        let turn = Arc::clone(&self.inner.upkeep).lock_owned().await;
         let mark = self.inner.catalog.mark().await?;
         let known = self.inner.catalog.files(&self.inner.layout).await?;
         let layout = self.inner.layout.clone();
-        let swept = tokio::task::spawn_blocking(move || sweep(&layout, mark, &names(&known)));
-        swept.await.map_err(|_| LakeError::Worker("orphan sweep"))?
+        let swept = tokio::task::spawn_blocking(move || (sweep(&layout, mark, &names(&known)), turn));
+        swept.await.map_err(|_| LakeError::Worker("orphan sweep"))?.0
     }
 }
 
@@ -78,7 +79,9 @@ pub(crate) fn sweep(layout: &Layout, mark: Lsn, known: &HashSet<&str>) -> Result
 fn children(dir: &Path) -> Result<Vec<String>, LakeError> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(vec![]),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(vec![]);
+        }
         Err(error) => return Err(LakeError::disk("list", dir)(error)),
     };
     let mut names = Vec::new();

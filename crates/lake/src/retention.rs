@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use model::time::NANOS_PER_HOUR;
 use model::UnixNanos;
+use model::time::NANOS_PER_HOUR;
 use runtime::metric;
+use tokio::sync::OwnedMutexGuard;
 
 use crate::catalog::FileState;
 use crate::guard::lock;
@@ -26,9 +27,9 @@ impl Lake {
     /// # Errors
     /// The disk's or the catalog's; what was not done is done next time.
     pub async fn retain(&self) -> Result<u64, LakeError> {
-        let _turn = self.inner.upkeep.lock().await;
+        let turn = Arc::clone(&self.inner.upkeep).lock_owned().await;
         let retired = self.retire().await?;
-        self.unlink_retired().await?;
+        self.unlink_retired(turn).await?;
         self.publish_metrics();
         Ok(retired)
     }
@@ -48,19 +49,21 @@ impl Lake {
         self.replace_version(|version| version.with_files_kept(|file| !names.contains(file.name.as_str())));
         lock(&self.inner.quarantined).retain(|file| !names.contains(file.name.as_str()));
         let count = old.len() as u64;
-        lock(&self.inner.retired).extend(old.iter().map(|file| Retired { file: Arc::clone(file), since_unix_nanos: now.0 }));
+        lock(&self.inner.retired)
+            .extend(old.iter().map(|file| Retired { file: Arc::clone(file), since_unix_nanos: now.0 }));
         metrics::counter!(metric::LAKE_RETIRED_FILES).increment(count);
         Ok(count)
     }
 
-    async fn unlink_retired(&self) -> Result<(), LakeError> {
+    async fn unlink_retired(&self, turn: OwnedMutexGuard<()>) -> Result<(), LakeError> {
         let now_unix_nanos = self.inner.clock.unix_nanos();
         let grace_nanos = i64::try_from(self.inner.settings.unlink_grace.as_nanos()).unwrap_or(i64::MAX);
         let due: Vec<Retired> = {
             let retired = lock(&self.inner.retired);
             // once out of the version, only snapshots hold a file; this list is the one holder that is left
             let is_due = |file: &&Retired| {
-                now_unix_nanos.saturating_sub(file.since_unix_nanos) >= grace_nanos && Arc::strong_count(&file.file) == 1
+                now_unix_nanos.saturating_sub(file.since_unix_nanos) >= grace_nanos
+                    && Arc::strong_count(&file.file) == 1
             };
             retired.iter().filter(is_due).cloned().collect()
         };
@@ -68,8 +71,9 @@ impl Lake {
             return Ok(());
         }
         let names: HashSet<String> = due.iter().map(|retired| retired.file.name.clone()).collect();
-        let unlinked = tokio::task::spawn_blocking(move || due.iter().try_for_each(|gone| disk::remove(&gone.file.path)));
-        unlinked.await.map_err(|_| LakeError::Worker("unlink"))??;
+        let unlink = move || (due.iter().try_for_each(|gone| disk::remove(&gone.file.path)), turn);
+        let (unlinked, _turn) = tokio::task::spawn_blocking(unlink).await.map_err(|_| LakeError::Worker("unlink"))?;
+        unlinked?;
         self.inner.catalog.remove(names.iter().map(String::as_str)).await?;
         lock(&self.inner.retired).retain(|retired| !names.contains(&retired.file.name));
         Ok(())

@@ -66,7 +66,8 @@ impl Zone {
     fn add_services(&mut self, batch: &RecordBatch) {
         let column = batch.column_by_name(signal::SERVICE);
         let labels = column.and_then(|column| column.as_dictionary_opt::<Int32Type>());
-        let Some((labels, names)) = labels.and_then(|found| Some((found, found.values().as_string_opt::<i32>()?))) else {
+        let Some((labels, names)) = labels.and_then(|found| Some((found, found.values().as_string_opt::<i32>()?)))
+        else {
             self.services = None;
             return;
         };

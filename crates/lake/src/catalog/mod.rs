@@ -60,9 +60,10 @@ impl Catalog {
         Ok(Self { db })
     }
 
+    /// Asks on the writing connection: behind a commit whose caller gave up, not beside it.
     pub(crate) async fn mark(&self) -> Result<Lsn, LakeError> {
         let found: Option<i64> =
-            sqlx::query_scalar(MARK).fetch_optional(&self.db.reader).await.map_err(LakeError::catalog("read"))?;
+            sqlx::query_scalar(MARK).fetch_optional(&self.db.writer).await.map_err(LakeError::catalog("read"))?;
         Ok(Lsn(found.map_or(0, i64::cast_unsigned)))
     }
 

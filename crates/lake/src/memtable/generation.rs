@@ -66,7 +66,8 @@ impl Generation {
 
     /// Every table, in a stable order.
     pub(crate) fn tables(&self) -> Vec<(TableKey, Arc<Table>)> {
-        let mut tables: Vec<_> = lock(&self.tables).iter().map(|(key, table)| (key.clone(), Arc::clone(table))).collect();
+        let mut tables: Vec<_> =
+            lock(&self.tables).iter().map(|(key, table)| (key.clone(), Arc::clone(table))).collect();
         tables.sort_by(|left, right| left.0.cmp(&right.0));
         tables
     }

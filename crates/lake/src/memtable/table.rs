@@ -19,9 +19,16 @@ const FROZEN_BYTES: u64 = 32 << 20;
 #[derive(Debug)]
 pub(crate) struct Table {
     signal: Signal,
-    batches: Mutex<Vec<Arc<FrozenBatch>>>,
+    batches: Mutex<Batches>,
     /// Held by the one that folds. Others may push meanwhile: that only adds to the end.
     folding: Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Batches {
+    list: Vec<Arc<FrozenBatch>>,
+    /// Rows that came in since the last fold.
+    unfolded_rows: usize,
 }
 
 /// What a fold did to the memory taken.
@@ -36,16 +43,17 @@ impl Table {
         Self { signal, batches: Mutex::default(), folding: Mutex::default() }
     }
 
-    /// Adds a batch as it came. Returns the rows that wait for a fold, of which a full batch is none.
+    /// Adds a batch as it came. Returns the rows that came in since the last fold.
     pub(crate) fn push(&self, batch: Arc<FrozenBatch>) -> usize {
         let mut batches = lock(&self.batches);
-        batches.push(batch);
-        batches.iter().rev().map(|batch| batch.rows()).take_while(|rows| *rows < FROZEN_ROWS).sum()
+        batches.unfolded_rows += batch.rows();
+        batches.list.push(batch);
+        batches.unfolded_rows
     }
 
     /// Everything inserted so far, oldest first.
     pub(crate) fn batches(&self) -> Vec<Arc<FrozenBatch>> {
-        lock(&self.batches).clone()
+        lock(&self.batches).list.clone()
     }
 
     /// Joins small batches, so that at most 14 are not full. A row is copied at most about 14 times however often
@@ -53,7 +61,11 @@ impl Table {
     /// a binary counter.
     pub(crate) fn fold(&self) -> Folded {
         let _turn = lock(&self.folding);
-        let before = self.batches();
+        let before = {
+            let mut batches = lock(&self.batches);
+            batches.unfolded_rows = 0;
+            batches.list.clone()
+        };
         let groups = group(&before);
         let mut folded = Folded::default();
         if groups.len() == before.len() {
@@ -71,7 +83,7 @@ impl Table {
                 None => after.extend(members.iter().cloned()),
             }
         }
-        lock(&self.batches).splice(..before.len(), after);
+        lock(&self.batches).list.splice(..before.len(), after);
         folded
     }
 
