@@ -1,10 +1,8 @@
 //! Bulk bodies and big traces have the asked size.
 
-mod reading;
-
 use std::collections::BTreeSet;
 
-use reading::events;
+use crate::reading::events;
 use simulate::{MAX_SPANS_PER_EXPORT, big_trace, load};
 
 const START: u64 = 1_767_225_600_000_000_000;

@@ -1,12 +1,9 @@
 //! The attack trips what it must trip, within its time, and its labels tell the truth.
 
-mod reading;
-mod rulings;
-
 use std::collections::{BTreeMap, BTreeSet};
 
-use reading::{Event, events};
-use rulings::Rule;
+use crate::reading::{Event, events};
+use crate::rulings::{self, Rule};
 use simulate::{Scenario, Stage, attack};
 
 const NANOS_PER_SEC: u64 = 1_000_000_000;

@@ -1,11 +1,9 @@
 //! The shop's traffic: the same every time, made of whole slices, shaped like a real shop, and without false alarms.
 
-mod reading;
-mod rulings;
-
 use std::collections::{BTreeMap, BTreeSet};
 
-use reading::{Event, events};
+use crate::reading::{Event, events};
+use crate::rulings;
 use sha2::{Digest, Sha256};
 use simulate::{Export, MAX_SPANS_PER_EXPORT, SERVICES, Signal, Window, traffic};
 
