@@ -15,11 +15,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use ipnet::IpNet;
+use opentelemetry::propagation::Injector;
 use reqwest::Client;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::OnceCell;
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use url::{Host, Url};
 
 use crate::ErrorKind;
@@ -194,12 +196,13 @@ impl Egress {
         self.shared.policy.refuse(ip, is_plain).map_err(EgressError::from)
     }
 
-    /// Posts once: no retry, no redirect.
+    /// Posts once: no retry, no redirect. Carries the W3C context of the current span when that one is traced.
     ///
     /// # Errors
     /// An [`EgressError`] when no answer came; an answer of any status is `Ok`.
-    pub async fn post(&self, url: &Url, headers: HeaderMap, body: Bytes) -> Result<Answer, EgressError> {
+    pub async fn post(&self, url: &Url, mut headers: HeaderMap, body: Bytes) -> Result<Answer, EgressError> {
         self.check(url)?;
+        carry_trace(&mut headers);
         let client = if url.scheme() == "http" { self.shared.plain().await? } else { self.shared.secure().await? };
         let sent = client.post(url.clone()).headers(headers).body(body).send().await;
         let mut response = sent.map_err(|error| explain(&error))?;
@@ -281,6 +284,22 @@ impl Resolve for Checked {
             Ok(addresses)
         })
     }
+}
+
+/// Replaces `traceparent` by the one of the current span, when there is a tracer and the span is of interest to it.
+fn carry_trace(headers: &mut HeaderMap) {
+    struct Headers<'a>(&'a mut HeaderMap);
+
+    impl Injector for Headers<'_> {
+        fn set(&mut self, key: &str, value: String) {
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(key), HeaderValue::try_from(value)) {
+                self.0.insert(name, value);
+            }
+        }
+    }
+
+    let context = tracing::Span::current().context();
+    opentelemetry::global::get_text_map_propagator(|w3c| w3c.inject_context(&context, &mut Headers(headers)));
 }
 
 /// Travels through the connector's errors and is found again by [`explain`].

@@ -18,6 +18,7 @@ use url::Url;
 
 use super::{Notice, Request};
 use crate::error::AlertsError;
+use crate::incident::Evidence;
 
 /// Same at every attempt to deliver the same message.
 pub const ID: HeaderName = HeaderName::from_static("webhook-id");
@@ -121,30 +122,11 @@ pub(super) fn render(notice: &Notice<'_>) -> String {
         url.set_fragment(None);
         url.to_string()
     };
-    let (mut traces, mut spans, mut logs, mut others) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for evidence in notice.evidence {
-        let trace = match &evidence.event {
-            EventId::Span(trace, span) => {
-                spans.push(span.to_string());
-                Some(*trace)
-            }
-            EventId::Log(log, trace) => {
-                logs.push(log.to_string());
-                *trace
-            }
-            EventId::External(name) => {
-                others.push(clip(name));
-                None
-            }
-        };
-        if let Some(trace) = trace.map(|trace| trace.to_string()).filter(|trace| !traces.contains(trace)) {
-            traces.push(trace);
-        }
-    }
+    let named = Named::of(notice.evidence);
     let group: Map<String, Value> =
         incident.group.iter().map(|(field, value)| (clip(field), clip(value).into())).collect();
     let rule = &incident.rule;
-    let trace_urls: Vec<String> = traces.iter().map(|trace| link(format!("traces/{trace}"))).collect();
+    let trace_urls: Vec<String> = named.traces.iter().map(|trace| link(format!("traces/{trace}"))).collect();
     let mut data = json!({
         "id": incident.id,
         "rule": {
@@ -166,10 +148,10 @@ pub(super) fn render(notice: &Notice<'_>) -> String {
         "count": incident.count,
         "first_seen": incident.first_seen.to_string(),
         "last_seen": incident.last_seen.to_string(),
-        "trace_ids": traces,
-        "span_ids": spans,
-        "log_ids": logs,
-        "event_ids": others,
+        "trace_ids": named.traces,
+        "span_ids": named.spans,
+        "log_ids": named.logs,
+        "event_ids": named.others,
         "evidence_kept": incident.evidence_kept,
         "evidence_omitted": incident.evidence_omitted,
         "url": link(format!("alerts/{}", incident.id)),
@@ -180,6 +162,40 @@ pub(super) fn render(notice: &Notice<'_>) -> String {
             json!({ "from": change.from, "to": change.to, "actor": change.actor, "comment": change.comment });
     }
     json!({ "type": notice.event_type.as_str(), "timestamp": notice.at.to_string(), "data": data }).to_string()
+}
+
+/// The evidence by kind, as texts; each trace once.
+#[derive(Default)]
+struct Named {
+    traces: Vec<String>,
+    spans: Vec<String>,
+    logs: Vec<String>,
+    others: Vec<String>,
+}
+
+impl Named {
+    fn of(evidence: &[Evidence]) -> Self {
+        let mut named = Self::default();
+        for Evidence { event, .. } in evidence {
+            let trace = match event {
+                EventId::Span(trace, span) => {
+                    named.spans.push(span.to_string());
+                    Some(*trace)
+                }
+                EventId::Log(log, trace) => {
+                    named.logs.push(log.to_string());
+                    *trace
+                }
+                EventId::External(name) => {
+                    named.others.push(clip(name));
+                    None
+                }
+            };
+            let trace = trace.map(|trace| trace.to_string());
+            named.traces.extend(trace.filter(|trace| !named.traces.contains(trace)));
+        }
+        named
+    }
 }
 
 fn clip(text: &str) -> String {

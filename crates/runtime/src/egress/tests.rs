@@ -3,8 +3,14 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use opentelemetry::trace::{TraceContextExt as _, TracerProvider as _};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tracing::Instrument as _;
+use tracing::instrument::WithSubscriber as _;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::*;
 
@@ -231,6 +237,28 @@ async fn a_compressed_answer_is_not_inflated() {
     let answer = post(&Egress::new(loopback()), receiver.url("127.0.0.1").as_str()).await.unwrap();
     assert_eq!(&answer.body[..], b"nope");
     assert!(!receiver.requests.lock().unwrap()[0].to_lowercase().contains("accept-encoding"));
+}
+
+#[tokio::test]
+async fn a_traced_request_carries_its_trace() {
+    opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+    let tracer = SdkTracerProvider::builder().build().tracer("test");
+    let subscriber = tracing_subscriber::registry().with(tracing_opentelemetry::layer().with_tracer(tracer));
+    let receiver = Receiver::ok().await;
+    let mut headers = HeaderMap::new();
+    headers.insert("traceparent", "00-00000000000000000000000000000001-0000000000000001-00".parse().unwrap());
+    let sending = async {
+        let span = tracing::info_span!("deliver");
+        let egress = Egress::new(loopback());
+        let url = receiver.url("127.0.0.1");
+        let sent = egress.post(&url, headers, Bytes::from_static(b"body"));
+        sent.instrument(span.clone()).await.unwrap();
+        span.context().span().span_context().trace_id().to_string()
+    };
+    let trace = sending.with_subscriber(subscriber).await;
+    let request = receiver.requests.lock().unwrap()[0].clone();
+    assert!(request.contains(&format!("traceparent: 00-{trace}-")), "{trace}: {request}");
+    assert_eq!(request.matches("traceparent").count(), 1);
 }
 
 #[tokio::test]
