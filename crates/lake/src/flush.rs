@@ -55,7 +55,7 @@ impl Lake {
         let mark = sealed.last_lsn();
         if failed_before && self.inner.catalog.mark().await? >= mark {
             // the commit was reported as failed and is there all the same: its files are the ones to show
-            let known = self.inner.catalog.files(&self.inner.layout).await?;
+            let known = self.inner.catalog.files(self.inner.layout.clone()).await?;
             let files = known.into_iter().map(|file| file.entry).filter(|file| file.max_lsn == mark).map(Arc::new);
             self.replace_version(|version| version.with_flushed(files, mark));
             return Ok(turn);

@@ -27,7 +27,7 @@ pub(crate) async fn open(settings: &Settings, db: Database, clock: &Clock) -> Re
     let layout = Layout::new(dir);
     let catalog = Catalog::open(db).await?;
     let mark = catalog.mark().await?;
-    let known = catalog.files(&layout).await?;
+    let known = catalog.files(layout.clone()).await?;
     let on_disk = layout.clone();
     let looked = tokio::task::spawn_blocking(move || {
         disk::make_dir(&on_disk.temporary_dir())?;
@@ -37,9 +37,9 @@ pub(crate) async fn open(settings: &Settings, db: Database, clock: &Clock) -> Re
     let looked = looked.await.map_err(|_| LakeError::Worker("opening"))??;
     for state in [FileState::Live, FileState::Quarantined] {
         let changed = looked.iter().filter(|(found, file)| *found == state && file.state != state);
-        let names: Vec<&str> = changed.map(|(_, file)| file.entry.name.as_str()).collect();
+        let names: Vec<String> = changed.map(|(_, file)| file.entry.name.clone()).collect();
         if !names.is_empty() {
-            catalog.set_state(names, state, UnixNanos(clock.unix_nanos())).await?;
+            catalog.set_state(&names, state, UnixNanos(clock.unix_nanos())).await?;
         }
     }
     let (mut live, mut retired, mut quarantined) = (Vec::new(), Vec::new(), Vec::new());

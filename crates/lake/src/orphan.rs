@@ -23,7 +23,7 @@ impl Lake {
     pub async fn sweep_orphans(&self) -> Result<u64, LakeError> {
         let turn = Arc::clone(&self.inner.upkeep).lock_owned().await;
         let mark = self.inner.catalog.mark().await?;
-        let known = self.inner.catalog.files(&self.inner.layout).await?;
+        let known = self.inner.catalog.files(self.inner.layout.clone()).await?;
         let layout = self.inner.layout.clone();
         let swept = tokio::task::spawn_blocking(move || (sweep(&layout, mark, &names(&known)), turn));
         swept.await.map_err(|_| LakeError::Worker("orphan sweep"))?.0

@@ -44,10 +44,11 @@ impl Lake {
         if old.is_empty() {
             return Ok(0);
         }
-        let names: HashSet<&str> = old.iter().map(|file| file.name.as_str()).collect();
-        self.inner.catalog.set_state(names.iter().copied(), FileState::Retired, now).await?;
-        self.replace_version(|version| version.with_files_kept(|file| !names.contains(file.name.as_str())));
-        lock(&self.inner.quarantined).retain(|file| !names.contains(file.name.as_str()));
+        let names: Vec<String> = old.iter().map(|file| file.name.clone()).collect();
+        self.inner.catalog.set_state(&names, FileState::Retired, now).await?;
+        let gone: HashSet<&str> = names.iter().map(String::as_str).collect();
+        self.replace_version(|version| version.with_files_kept(|file| !gone.contains(file.name.as_str())));
+        lock(&self.inner.quarantined).retain(|file| !gone.contains(file.name.as_str()));
         let count = old.len() as u64;
         lock(&self.inner.retired)
             .extend(old.iter().map(|file| Retired { file: Arc::clone(file), since_unix_nanos: now.0 }));
@@ -70,12 +71,13 @@ impl Lake {
         if due.is_empty() {
             return Ok(());
         }
-        let names: HashSet<String> = due.iter().map(|retired| retired.file.name.clone()).collect();
+        let names: Vec<String> = due.iter().map(|retired| retired.file.name.clone()).collect();
         let unlink = move || (due.iter().try_for_each(|gone| disk::remove(&gone.file.path)), turn);
         let (unlinked, _turn) = tokio::task::spawn_blocking(unlink).await.map_err(|_| LakeError::Worker("unlink"))?;
         unlinked?;
-        self.inner.catalog.remove(names.iter().map(String::as_str)).await?;
-        lock(&self.inner.retired).retain(|retired| !names.contains(&retired.file.name));
+        self.inner.catalog.remove(&names).await?;
+        let gone: HashSet<&str> = names.iter().map(String::as_str).collect();
+        lock(&self.inner.retired).retain(|retired| !gone.contains(retired.file.name.as_str()));
         Ok(())
     }
 }

@@ -67,9 +67,9 @@ impl Catalog {
         Ok(Lsn(found.map_or(0, i64::cast_unsigned)))
     }
 
-    pub(crate) async fn files(&self, layout: &Layout) -> Result<Vec<CatalogFile>, LakeError> {
+    pub(crate) async fn files(&self, layout: Layout) -> Result<Vec<CatalogFile>, LakeError> {
         let rows = sqlx::query(ALL_FILES).fetch_all(&self.db.reader).await.map_err(LakeError::catalog("read"))?;
-        rows.iter().map(|row| read_row(row, layout)).collect()
+        rows.iter().map(|row| read_row(row, &layout)).collect()
     }
 
     /// Adds the files of one flush and moves the mark, both or neither.
@@ -84,12 +84,7 @@ impl Catalog {
     }
 
     /// Moves files to another state, all or none.
-    pub(crate) async fn set_state(
-        &self,
-        names: impl IntoIterator<Item = &str>,
-        state: FileState,
-        now: UnixNanos,
-    ) -> Result<(), LakeError> {
+    pub(crate) async fn set_state(&self, names: &[String], state: FileState, now: UnixNanos) -> Result<(), LakeError> {
         let failed = || LakeError::catalog("change");
         let mut transaction = self.db.writer.begin().await.map_err(failed())?;
         for name in names {
@@ -100,7 +95,7 @@ impl Catalog {
     }
 
     /// Forgets retired files, all or none.
-    pub(crate) async fn remove(&self, names: impl IntoIterator<Item = &str>) -> Result<(), LakeError> {
+    pub(crate) async fn remove(&self, names: &[String]) -> Result<(), LakeError> {
         let failed = || LakeError::catalog("remove from");
         let mut transaction = self.db.writer.begin().await.map_err(failed())?;
         for name in names {

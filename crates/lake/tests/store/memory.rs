@@ -142,3 +142,17 @@ async fn memory_accounting_returns_to_zero_through_freezing() {
     assert_eq!(lake.memtable_bytes(), 0);
     assert_eq!(lake.stats().signals[0].memtable_rows, 0);
 }
+
+#[tokio::test]
+async fn the_work_may_move_between_threads() {
+    fn movable<T: Send>(work: T) -> T {
+        work
+    }
+    let place = Place::new();
+    let settings = place.settings();
+    let lake = movable(lake::Lake::open(settings, place.database().await, place.clock.clone())).await.unwrap();
+    movable(lake.flush()).await.unwrap();
+    movable(lake.retain()).await.unwrap();
+    movable(lake.sweep_orphans()).await.unwrap();
+    drop(movable(lake.keep_frozen(runtime::Stop::new())));
+}
