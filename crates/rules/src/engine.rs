@@ -422,6 +422,3 @@ fn mute_key<'a>(rule: &Compiled, values: impl Iterator<Item = &'a str>) -> Strin
     }
     key
 }
-
-#[cfg(test)]
-mod tests;

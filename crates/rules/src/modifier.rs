@@ -392,6 +392,3 @@ fn named_atom(field: Option<&str>, test: Test, canonical: &str) -> Expression<Ar
     let canonical = format!("{field:?} {canonical}");
     Expression::Atom(Arc::new(Atom { field: field.map(str::to_owned), test, canonical }))
 }
-
-#[cfg(test)]
-mod tests;

@@ -19,7 +19,7 @@ pub struct Rule {
     pub name: Option<String>,
     /// Where the document begins.
     pub at: Place,
-    /// Raises alerts of its own although a correlation refers to it.
+    /// `generate` at the top.
     pub generate: bool,
     /// How repeats are held back.
     pub suppress: Option<Suppress>,
@@ -84,7 +84,7 @@ pub struct Correlation {
     pub span_nanos: i64,
     /// When it fires.
     pub condition: Condition,
-    /// The rules it refers to raise alerts as well.
+    /// `generate` inside the correlation part: the rules it refers to raise alerts as well.
     pub generate_inputs: bool,
 }
 

@@ -192,8 +192,8 @@ impl<'r> Linker<'r> {
         placed.extend((0..self.rules.len()).filter(|n| is_event(&self.rules[*n].1.body) && self.inputs[*n].is_some()));
         loop {
             let ready = (0..self.rules.len()).find(|number| {
-                let is_correlation = matches!(self.rules[*number].1.body, Body::Correlation(_));
-                let inputs = self.inputs[*number].as_ref().filter(|_| is_correlation && !placed.contains(number));
+                let waits = self.is_correlation(*number) && !placed.contains(number);
+                let inputs = self.inputs[*number].as_ref().filter(|_| waits);
                 inputs.is_some_and(|inputs| inputs.iter().all(|input| placed.contains(input)))
             });
             let Some(number) = ready else { break };
@@ -216,18 +216,30 @@ impl<'r> Linker<'r> {
     }
 
     /// Notes who is referred to, and the filters, once for all rules.
+    ///
+    /// `generate: true` on a rule that others refer to speaks of that rule. On a correlation that nobody refers to it
+    /// has Sigma's meaning: the rules it refers to raise alerts as well.
     fn relate(&mut self) {
+        for number in (0..self.rules.len()).filter(|number| self.is_correlation(*number)).collect::<Vec<_>>() {
+            self.referred.extend(self.inputs[number].iter().flatten().map(|input| (*input, false)));
+        }
         for (number, (_, rule)) in self.rules.iter().enumerate() {
             match &rule.body {
                 Body::Event(_) => {}
                 Body::Filter(filter) => self.filters.push((number, filter)),
                 Body::Correlation(correlation) => {
+                    let is_referred = self.referred.contains_key(&number);
+                    let generates = correlation.generate_inputs || (rule.generate && !is_referred);
                     for input in self.inputs[number].iter().flatten() {
-                        *self.referred.entry(*input).or_default() |= correlation.generate_inputs;
+                        *self.referred.entry(*input).or_default() |= generates;
                     }
                 }
             }
         }
+    }
+
+    fn is_correlation(&self, number: usize) -> bool {
+        matches!(self.rules[number].1.body, Body::Correlation(_))
     }
 
     fn compile(mut self) -> (RuleSet, Vec<Diagnostic>) {

@@ -15,7 +15,7 @@ const KEYS_OF_GROUP: usize = 16;
 const SPAN_NANOS: i64 = 365 * 86_400 * 1_000_000_000;
 
 /// Reads a correlation; `None` after reporting.
-pub fn read(node: &Node, generate: bool, report: &mut Report) -> Option<Correlation> {
+pub fn read(node: &Node, report: &mut Report) -> Option<Correlation> {
     if node.entries().is_none() {
         let message = format!("correlation must be a map, got {}", node.value.type_name());
         report.add(node.at, code::WRONG_TYPE, message, "");
@@ -36,7 +36,7 @@ pub fn read(node: &Node, generate: bool, report: &mut Report) -> Option<Correlat
         report.add(*at, code::TOO_LARGE, format!("more than {KEYS_OF_GROUP} group-by fields"), "");
     }
     let aliases = aliases(node, &rules, report);
-    let generate_inputs = generate || flag(node, "generate", report);
+    let generate_inputs = flag(node, "generate", report);
     let group_by = grouped.into_iter().map(|(field, _)| field).collect();
     Some(Correlation { kind, rules, group_by, aliases, span_nanos, condition, generate_inputs })
 }

@@ -68,7 +68,7 @@ fn rule(document: &Node, report: &mut Report) -> Option<Rule> {
             expression.map(|expression| Body::Event(EventRule { signal, expression }))
         }
         "filter" => filter(node, report).map(Body::Filter),
-        _ => correlation::read(node, flag(document, "generate", report), report).map(Body::Correlation),
+        _ => correlation::read(node, report).map(Body::Correlation),
     };
     let header = header::read(document, report);
     let examples = document.get("tests").map(|tests| example::read(tests, report)).unwrap_or_default();

@@ -1,1 +1,0 @@
-//! Modifiers do what the Sigma specification says.
