@@ -10,7 +10,7 @@ import { rangeAround } from '../time/range';
 import css from './alerts.module.css';
 
 /** Traces read to say what each piece of evidence is; the rest shows ids only. */
-const MAX_TRACES_READ = 6;
+const MAX_TRACES_READ = 12;
 const LOG_MARGIN_MILLIS = 15 * 60_000;
 
 function useSpans(evidence: Evidence[]): Map<string, Span> {

@@ -1,10 +1,10 @@
 // Changes an alert's status, with a comment.
 import { Button, Modal, Textarea } from '@mantine/core';
-import { notifications } from '@mantine/notifications';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { alertQuery, setAlertStatus } from '../api/queries';
 import type { AlertStatus } from '../api/wire';
+import { complain, tell } from '../parts/notify';
 
 export function useSetStatus() {
   const queries = useQueryClient();
@@ -14,10 +14,10 @@ export function useSetStatus() {
     onSuccess: (detail) => {
       queries.setQueryData(alertQuery(detail.id).queryKey, detail);
       void queries.invalidateQueries({ queryKey: ['alerts'] });
-      notifications.show({ message: `Alert ${detail.status === 'open' ? 'reopened' : detail.status}` });
+      tell(`Alert ${detail.status === 'open' ? 'reopened' : detail.status}`);
     },
     onError: (error) => {
-      notifications.show({ color: 'red', title: 'The status was not changed', message: error.message });
+      complain('The status was not changed', error.message);
     },
   });
 }

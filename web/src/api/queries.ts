@@ -23,7 +23,7 @@ import type {
 
 /** Largest page the API gives. */
 export const MAX_PAGE = 1000;
-const TRACES_PAGE = 50;
+const TRACES_PAGE = 100;
 const LOGS_PAGE = 200;
 const ALERTS_PAGE = 100;
 

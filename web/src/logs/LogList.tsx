@@ -102,7 +102,6 @@ export function LogList(props: LogListProps) {
 
   const toggle = (id: string) => onOpen(openSet.has(id) ? open.filter((one) => one !== id) : [...open, id]);
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
     <div
       ref={scroller}
       className={css.list}

@@ -24,15 +24,16 @@ import { useRange } from '../time/clock';
 import { formatDuration } from '../time/nanos';
 import { resolveRange } from '../time/range';
 import type { MapSearch } from '../url/view';
-import { edgeId, filterMap, layoutMap, NODE_HEIGHT, NODE_WIDTH } from './layout';
+import { CallEdge } from './CallEdge';
+import { edgeId, filterMap, layoutMap, NODE_HEIGHT, NODE_WIDTH, type Routed } from './layout';
 import { MapControls } from './MapControls';
 import { MapPanel } from './MapPanel';
 import css from './map.module.css';
-import { formatRate, formatShare } from './red';
 import { ServiceNode } from './ServiceNode';
 
 const route = getRouteApi('/shell/map');
 const NODE_TYPES = { service: ServiceNode };
+const EDGE_TYPES = { call: CallEdge };
 
 interface GraphProps {
   nodes: ServiceSummary[];
@@ -42,26 +43,22 @@ interface GraphProps {
   set: (change: Partial<MapSearch>) => void;
 }
 
-function edgeElement(edge: MapEdge, secs: number, most: number, search: MapSearch): Edge {
+function edgeElement(routed: Routed, secs: number, most: number, search: MapSearch): Edge {
+  const { edge } = routed;
   const id = edgeId(edge);
-  const bad = edge.errors > 0;
   const chosen = search.edge === id;
   const near = chosen || search.service === edge.caller || search.service === edge.callee;
   const dim = (search.service !== undefined || search.edge !== undefined) && !near;
-  const color = bad ? 'var(--error-bar)' : near ? 'var(--accent)' : 'var(--edge)';
+  const color = edge.errors > 0 ? 'var(--error-bar)' : near ? 'var(--accent)' : 'var(--edge)';
   return {
     id,
+    type: 'call',
     source: edge.caller,
     target: edge.callee,
     selected: chosen,
     ariaLabel: `${edge.caller} calls ${edge.callee}: ${edge.calls} calls, ${edge.errors} errors, p95 ${formatDuration(edge.p95_nanos)}`,
-    label: `${formatRate(edge.calls, secs)} · ${bad ? `${formatShare(edge.errors, edge.calls)} err · ` : ''}${formatDuration(edge.p95_nanos)}`,
-    labelShowBg: true,
-    labelBgPadding: [5, 2],
-    labelBgBorderRadius: 4,
-    labelStyle: { fill: bad ? 'var(--critical)' : 'var(--muted)', fontSize: 10.5, opacity: dim ? 0.25 : 1 },
-    labelBgStyle: { fill: 'var(--bg)', fillOpacity: 0.92 },
-    style: { stroke: color, strokeWidth: 1.2 + 2.6 * Math.sqrt(edge.calls / most), opacity: dim ? 0.18 : 1 },
+    data: { routed, secs, dim, near },
+    style: { stroke: color, strokeWidth: 1.2 + 2.4 * Math.sqrt(edge.calls / most), opacity: dim ? 0.18 : 1 },
     markerEnd: { type: MarkerType.ArrowClosed, color, width: 14, height: 14, markerUnits: 'userSpaceOnUse' },
   };
 }
@@ -69,8 +66,8 @@ function edgeElement(edge: MapEdge, secs: number, most: number, search: MapSearc
 function Graph({ nodes, edges, secs, search, set }: GraphProps) {
   const flow = useReactFlow();
   const scheme = useComputedColorScheme('light');
-  const places = useMemo(() => layoutMap({ nodes, edges }), [nodes, edges]);
-  const shape = places.map((place) => place.name).join('|');
+  const layout = useMemo(() => layoutMap({ nodes, edges }), [nodes, edges]);
+  const shape = layout.nodes.map((place) => place.name).join('|');
   // biome-ignore lint/correctness/useExhaustiveDependencies: fits again only when other services are shown
   useEffect(() => {
     const frame = requestAnimationFrame(() => void flow.fitView({ padding: 0.08, maxZoom: 1.15 }));
@@ -88,7 +85,7 @@ function Graph({ nodes, edges, secs, search, set }: GraphProps) {
       .flatMap((edge) => [edge.caller, edge.callee]),
   );
   const anything = search.service !== undefined || search.edge !== undefined;
-  const flowNodes: Node[] = places.map((place) => ({
+  const flowNodes: Node[] = layout.nodes.map((place) => ({
     id: place.name,
     type: 'service',
     position: { x: place.x, y: place.y },
@@ -103,14 +100,14 @@ function Graph({ nodes, edges, secs, search, set }: GraphProps) {
       dim: anything && place.name !== search.service && !near.has(place.name),
     },
   }));
-  const flowEdges = edges
-    .filter((edge) => edge.caller !== edge.callee)
-    .map((edge) => edgeElement(edge, secs, most, search));
+  const flowEdges = layout.edges.map((routed) => edgeElement(routed, secs, most, search));
   return (
     <ReactFlow
       nodes={flowNodes}
       edges={flowEdges}
       nodeTypes={NODE_TYPES}
+      edgeTypes={EDGE_TYPES}
+      style={{ background: 'transparent' }}
       colorMode={scheme}
       fitView
       minZoom={0.15}

@@ -1,30 +1,80 @@
-// Where the services of the map stand: dagre ranks callers left of callees.
+// Where the services of the map stand and how the calls run between them: dagre ranks callers left of callees.
 import dagre from '@dagrejs/dagre';
 import type { MapEdge, ServiceMap } from '../api/wire';
 
 export const NODE_WIDTH = 178;
 export const NODE_HEIGHT = 62;
+/** Room kept for the figures of a call, so that they never lie on a service. */
+const LABEL_WIDTH = 92;
+const LABEL_HEIGHT = 30;
 
-export interface Placed {
-  name: string;
+export interface Point {
   x: number;
   y: number;
 }
 
-export function layoutMap(map: Pick<ServiceMap, 'nodes' | 'edges'>): Placed[] {
+export interface Placed extends Point {
+  name: string;
+}
+
+export interface Routed {
+  edge: MapEdge;
+  /** From the caller's border to the callee's, around the services between them. */
+  points: Point[];
+  label: Point;
+}
+
+export interface MapLayout {
+  nodes: Placed[];
+  edges: Routed[];
+}
+
+export function layoutMap(map: Pick<ServiceMap, 'nodes' | 'edges'>): MapLayout {
   const graph = new dagre.graphlib.Graph();
-  graph.setGraph({ rankdir: 'LR', nodesep: 26, ranksep: 96, marginx: 20, marginy: 20 });
-  graph.setDefaultEdgeLabel(() => ({}));
+  graph.setGraph({ rankdir: 'LR', nodesep: 22, edgesep: 14, ranksep: 44, marginx: 20, marginy: 20 });
   // Sorted, so that the same services always stand in the same places.
   const nodes = [...map.nodes].sort((a, b) => (a.name < b.name ? -1 : 1));
   for (const node of nodes) graph.setNode(node.name, { width: NODE_WIDTH, height: NODE_HEIGHT });
-  const edges = [...map.edges].sort((a, b) => (edgeId(a) < edgeId(b) ? -1 : 1));
-  for (const edge of edges) if (edge.caller !== edge.callee) graph.setEdge(edge.caller, edge.callee);
+  const edges = [...map.edges]
+    .filter((edge) => edge.caller !== edge.callee)
+    .sort((a, b) => (edgeId(a) < edgeId(b) ? -1 : 1));
+  for (const edge of edges) {
+    graph.setEdge(edge.caller, edge.callee, { width: LABEL_WIDTH, height: LABEL_HEIGHT, labelpos: 'c' });
+  }
   dagre.layout(graph);
-  return nodes.map(({ name }) => {
-    const at = graph.node(name);
-    return { name, x: at.x - NODE_WIDTH / 2, y: at.y - NODE_HEIGHT / 2 };
-  });
+  return {
+    nodes: nodes.map(({ name }) => {
+      const at = graph.node(name);
+      return { name, x: at.x - NODE_WIDTH / 2, y: at.y - NODE_HEIGHT / 2 };
+    }),
+    edges: edges.map((edge) => {
+      const route = graph.edge(edge.caller, edge.callee) as unknown as {
+        points: Point[];
+        x: number;
+        y: number;
+      };
+      return { edge, points: route.points, label: { x: route.x, y: route.y } };
+    }),
+  };
+}
+
+/** A smooth path (cubic B-spline) that starts at the first point, ends at the last and bends towards those between. */
+export function smoothPath(points: readonly Point[]): string {
+  const [first, second] = points;
+  const last = points[points.length - 1];
+  if (!first || !second || !last) return '';
+  if (points.length === 2) return `M${first.x},${first.y}L${last.x},${last.y}`;
+  let path = `M${first.x},${first.y}L${(5 * first.x + second.x) / 6},${(5 * first.y + second.y) / 6}`;
+  for (let at = 1; at < points.length; at += 1) {
+    const a = points[at - 1] as Point;
+    const b = points[at] as Point;
+    const c = points[at + 1] ?? b;
+    const one = `${(2 * a.x + b.x) / 3},${(2 * a.y + b.y) / 3}`;
+    const two = `${(a.x + 2 * b.x) / 3},${(a.y + 2 * b.y) / 3}`;
+    const end = `${(a.x + 4 * b.x + c.x) / 6},${(a.y + 4 * b.y + c.y) / 6}`;
+    path += `C${one} ${two} ${end}`;
+  }
+  return `${path}L${last.x},${last.y}`;
 }
 
 export function edgeId(edge: Pick<MapEdge, 'caller' | 'callee'>): string {

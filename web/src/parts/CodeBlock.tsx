@@ -28,7 +28,6 @@ export function CopyIcon({
 export function CodeBlock({ text, label }: { text: string; label: string }) {
   return (
     <div className={css.codeWrap}>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard */}
       <pre className={css.code} aria-label={label} role="region" tabIndex={0}>
         {text}
       </pre>

@@ -1,6 +1,5 @@
 // Edits one rule file: text, what is wrong with it, what it contains, save and delete.
 import { Button, Modal } from '@mantine/core';
-import { notifications } from '@mantine/notifications';
 import { IconDeviceFloppy, IconTrash } from '@tabler/icons-react';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Link, useBlocker, useNavigate } from '@tanstack/react-router';
@@ -9,6 +8,7 @@ import { Problem } from '../api/client';
 import { checkRule, deleteRule, ruleFileQuery, saveRule } from '../api/queries';
 import type { Diagnostic, RuleFile, RuleSummary } from '../api/wire';
 import { LevelMark } from '../parts/Marks';
+import { complain, tell } from '../parts/notify';
 import { DiagnosticList } from './DiagnosticList';
 import css from './rules.module.css';
 import { YamlEditor, type YamlEditorHandle } from './YamlEditor';
@@ -37,11 +37,11 @@ function Verdict({ diagnostics, checking }: { diagnostics: Diagnostic[] | null; 
   );
 }
 
-function Contents({ rules }: { rules: RuleSummary[] }) {
+function Contents({ rules, checking }: { rules: RuleSummary[]; checking: boolean }) {
   return (
     <section className={css.contents}>
       <h2>Rules in this file</h2>
-      {rules.length === 0 && <p className="muted">None, as long as the text is not valid.</p>}
+      {rules.length === 0 && !checking && <p className="muted">None, as long as the text is not valid.</p>}
       <ul>
         {rules.map((rule) => (
           <li key={rule.id}>
@@ -73,7 +73,7 @@ function DeleteButton({ file, onDeleted }: { file: string; onDeleted: () => void
       setAsking(false);
       onDeleted();
     },
-    onError: (error) => notifications.show({ color: 'red', title: 'Not deleted', message: error.message }),
+    onError: (error) => complain('Not deleted', error.message),
   });
   return (
     <>
@@ -128,7 +128,7 @@ export function RuleEditor({ file, initial, etag, title, tools, refusal, onSaved
       setDiagnostics([]);
       queries.setQueryData(ruleFileQuery(stored.file).queryKey, stored);
       void queries.invalidateQueries({ queryKey: ['rules'] });
-      notifications.show({ message: `${stored.file} saved and in force` });
+      tell(`${stored.file} saved and in force`);
       leaving.current = true;
       onSaved(stored);
       leaving.current = false;
@@ -136,14 +136,12 @@ export function RuleEditor({ file, initial, etag, title, tools, refusal, onSaved
     onError: (error) => {
       if (error instanceof Problem && error.body.diagnostics) setDiagnostics(error.body.diagnostics);
       const conflict = error instanceof Problem && error.status === 412;
-      notifications.show({
-        color: 'red',
-        title: 'Not saved',
-        message: conflict
+      complain(
+        'Not saved',
+        conflict
           ? 'Someone else changed this file meanwhile. Copy your text, then reload the page.'
           : error.message,
-        autoClose: 10_000,
-      });
+      );
     },
   });
 
@@ -170,7 +168,7 @@ export function RuleEditor({ file, initial, etag, title, tools, refusal, onSaved
               leaving.current = true;
               void queries.invalidateQueries({ queryKey: ['rules'] });
               queries.removeQueries({ queryKey: ruleFileQuery(file).queryKey });
-              notifications.show({ message: `${file} deleted` });
+              tell(`${file} deleted`);
               void navigate({ to: '/rules' });
             }}
           />
@@ -197,7 +195,7 @@ export function RuleEditor({ file, initial, etag, title, tools, refusal, onSaved
             </section>
           )}
         </div>
-        <Contents rules={rules} />
+        <Contents rules={rules} checking={checking} />
       </div>
     </div>
   );

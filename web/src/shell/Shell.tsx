@@ -37,18 +37,18 @@ function Navigation() {
   const { unseen } = useAlertStream();
   return (
     <nav className={css.nav} aria-label="Main">
-      <Link to="/traces" className={css.brand} aria-label="Tracehound, to traces">
+      <Link to="/traces" className={css.brand}>
         <Logo size={26} />
         <span className={css.label}>Tracehound</span>
       </Link>
       <ul className={css.links}>
         {PAGES.map(({ to, label, icon: Icon }) => (
           <li key={to}>
-            <Link to={to} className={css.link} aria-label={label}>
+            <Link to={to} className={css.link}>
               <Icon size={17} stroke={1.7} aria-hidden />
               <span className={css.label}>{label}</span>
               {to === '/alerts' && unseen.size > 0 && (
-                <span className={css.count} role="status" aria-label={`${unseen.size} new alerts`}>
+                <span className={css.count} title={`${unseen.size} new alerts`}>
                   {unseen.size > 99 ? '99+' : unseen.size}
                 </span>
               )}
@@ -81,27 +81,18 @@ function Frame() {
       </a>
       <Navigation />
       <header className={css.bar}>
-        <button
-          type="button"
-          className={css.jump}
-          onClick={spotlight.open}
-          aria-label="Search or jump to, Ctrl K"
-        >
+        <button type="button" className={css.jump} onClick={spotlight.open}>
           <IconSearch size={14} aria-hidden />
           <span className="ellipsis">Jump to page, service, trace id…</span>
           <kbd>Ctrl K</kbd>
         </button>
+        {info?.demo && <span className={css.watermark}>Demo data</span>}
         <div className={css.spacer} />
         <ViewTools />
       </header>
       <main className={css.main} id="content" tabIndex={-1}>
         <Outlet />
       </main>
-      {info?.demo && (
-        <div className={css.watermark} aria-hidden="true">
-          Demo data
-        </div>
-      )}
       <Palette />
       <Shortcuts />
     </div>

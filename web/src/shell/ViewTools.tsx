@@ -1,6 +1,5 @@
 // The tools every view shares: time range, refresh, zone, theme, link.
 import { ActionIcon, Menu, Tooltip, useMantineColorScheme } from '@mantine/core';
-import { notifications } from '@mantine/notifications';
 import {
   IconCheck,
   IconDeviceDesktop,
@@ -13,6 +12,7 @@ import {
 import { useIsFetching, useQueryClient } from '@tanstack/react-query';
 import { useLocation, useNavigate } from '@tanstack/react-router';
 import { useEffect } from 'react';
+import { complain, tell } from '../parts/notify';
 import { useView } from '../time/clock';
 import { RangePicker } from './RangePicker';
 import { openShortcuts } from './Shortcuts';
@@ -128,12 +128,9 @@ function ThemeMenu() {
 async function copyLink() {
   try {
     await navigator.clipboard.writeText(location.href);
-    notifications.show({ message: 'Link to this view copied' });
+    tell('Link to this view copied');
   } catch {
-    notifications.show({
-      color: 'red',
-      message: 'The browser did not allow copying; the address bar has the link',
-    });
+    complain('Not copied', 'The browser did not allow copying; the address bar has the link');
   }
 }
 

@@ -5,8 +5,8 @@ import { useEffect, useRef, useState } from 'react';
 import { serviceCanvasColor } from '../parts/palette';
 import { formatDuration, ticks } from '../time/nanos';
 import { ERROR_FLAG, type FlatTrace } from './flatten';
-import type { Zoom } from './Timeline';
 import css from './trace.module.css';
+import type { Zoom } from './useTimeline';
 
 const HEIGHT = 58;
 /** A drag shorter than this is a slip of the hand. */
@@ -97,7 +97,7 @@ export function Minimap({ flat, zoom, zoomed, onZoom }: MinimapProps) {
         onPointerCancel={() => setDrag(null)}
         onDoubleClick={() => onZoom(null)}
       >
-        <canvas ref={canvas} style={{ width: '100%', height: HEIGHT }} aria-hidden="true" />
+        <canvas ref={canvas} style={{ width: '100%', height: HEIGHT }} />
         {masked && width > 0 && (
           <>
             <div className={css.mask} style={{ left: 0, width: xOf(shown.fromNanos) }} />

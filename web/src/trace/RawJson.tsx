@@ -23,7 +23,6 @@ export function RawJson({ trace }: { trace: Trace }) {
         </span>
         <CopyIcon value={text} label="Copy JSON" />
       </div>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard */}
       <pre className={`${css.json} mono`} tabIndex={0} role="region" aria-label="Trace as JSON">
         {text}
       </pre>

@@ -40,7 +40,7 @@ export function TraceLogs({ trace, selectedSpan, onSpan }: TraceLogsProps) {
     <div className={css.logs}>
       <div className={css.toolbar}>
         <span className="num muted" role="status">
-          {shown.length.toLocaleString('en')} log records
+          {shown.length.toLocaleString('en')} log {shown.length === 1 ? 'record' : 'records'}
           {all.length >= MAX_PAGE ? ' (the first of more)' : ''}, oldest first
         </span>
         {selectedSpan && (

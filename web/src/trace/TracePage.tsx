@@ -152,21 +152,22 @@ export function TracePage() {
         keepMounted={false}
         className={css.tabs}
       >
-        <Tabs.List px={18}>
-          <Tabs.Tab value="timeline">Timeline</Tabs.Tab>
-          <Tabs.Tab value="logs">Logs</Tabs.Tab>
-          <Tabs.Tab value="json">JSON</Tabs.Tab>
+        <div className={css.tabBar}>
+          <Tabs.List px={18}>
+            <Tabs.Tab value="timeline">Timeline</Tabs.Tab>
+            <Tabs.Tab value="logs">Logs</Tabs.Tab>
+            <Tabs.Tab value="json">JSON</Tabs.Tab>
+          </Tabs.List>
           <Button
             variant="subtle"
             color="gray"
-            ml="auto"
-            my={3}
+            className={css.download}
             leftSection={<IconDownload size={14} />}
             onClick={() => downloadJson(trace)}
           >
             Download
           </Button>
-        </Tabs.List>
+        </div>
         <Tabs.Panel value="timeline" className={css.panel}>
           <Timeline trace={trace} flat={flat} search={search} set={set} />
         </Tabs.Panel>

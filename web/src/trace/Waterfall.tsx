@@ -5,8 +5,8 @@ import type { Span, Trace } from '../api/wire';
 import { serviceColor } from '../parts/palette';
 import { formatDuration, ticks } from '../time/nanos';
 import { ERROR_FLAG, type FlatTrace, ORPHAN_FLAG } from './flatten';
-import type { Zoom } from './Timeline';
 import css from './trace.module.css';
+import type { Zoom } from './useTimeline';
 
 const ROW_HEIGHT = 25;
 const OVERSCAN_ROWS = 12;
@@ -45,14 +45,6 @@ const Row = memo(function Row(props: RowProps) {
   const width = Math.max(0, Math.min(100, right) - clippedLeft);
   const isError = (flags & ERROR_FLAG) !== 0;
   const color = serviceColor(span.service);
-  // The label goes where there is room: right of the bar, else left of it, else inside.
-  const place =
-    right <= 86
-      ? { left: `calc(${clippedLeft + width}% + 7px)` }
-      : left >= 14
-        ? { right: `calc(${100 - clippedLeft}% + 7px)` }
-        : { left: `calc(${clippedLeft}% + 7px)` };
-  const inside = right > 86 && left < 14;
   return (
     // biome-ignore lint/a11y/useFocusableInteractive: the tree keeps the focus and names its active row
     // biome-ignore lint/a11y/useKeyWithClickEvents: the tree handles every key
@@ -62,7 +54,6 @@ const Row = memo(function Row(props: RowProps) {
       aria-level={depth + 1}
       aria-selected={props.current}
       aria-expanded={childCount ? !folded : undefined}
-      aria-label={`${span.service} ${span.name}, ${formatDuration(durationNanos)}${isError ? ', error' : ''}`}
       className={css.row}
       data-current={props.current}
       data-match={props.match}
@@ -112,7 +103,7 @@ const Row = memo(function Row(props: RowProps) {
                 background: isError ? undefined : color,
               }}
             />
-            <span className={`${css.barLabel} num`} data-inside={inside} style={place}>
+            <span className={`${css.barLabel} num`} style={{ left: `calc(${clippedLeft + width}% + 7px)` }}>
               {formatDuration(durationNanos)}
             </span>
           </>
@@ -190,7 +181,6 @@ export function Waterfall(props: WaterfallProps) {
     <div className={css.waterfall} style={{ ['--name-width' as string]: `${nameWidth}px` }}>
       <div className={css.ruler}>
         <span className={css.rulerName}>Service and operation</span>
-        {/* biome-ignore lint/a11y/noStaticElementInteractions: a mouse convenience; the layout works without it */}
         <span className={css.divider} onPointerDown={startDrag} title="Drag to resize" />
         <span className={css.lane}>
           {marks.map((nanos) => (
@@ -206,7 +196,6 @@ export function Waterfall(props: WaterfallProps) {
         role="tree"
         aria-label={`Spans of the trace, ${rows.length} rows`}
         aria-activedescendant={cursor >= 0 ? `span-row-${cursor}` : undefined}
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: a tree takes the focus for its rows
         tabIndex={0}
       >
         <div role="presentation" style={{ height: virtual.getTotalSize(), position: 'relative' }}>

@@ -191,3 +191,18 @@ export function ancestors(flat: FlatTrace, row: number): number[] {
     out.push(at);
   return out.reverse();
 }
+
+/** The place in `rows` (ascending) of the last one that is not below `row`; -1 when there is none. */
+export function rowAtOrAbove(rows: Uint32Array, row: number): number {
+  let found = -1;
+  for (let low = 0, high = rows.length - 1; low <= high; ) {
+    const middle = (low + high) >> 1;
+    if ((rows[middle] ?? 0) <= row) {
+      found = middle;
+      low = middle + 1;
+    } else {
+      high = middle - 1;
+    }
+  }
+  return found;
+}

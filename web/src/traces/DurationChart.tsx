@@ -25,25 +25,35 @@ interface DurationChartProps {
   range: RangeSearch;
   /** When the hits arrived; a relative range ends there. */
   fetchedAt: number;
+  /** There are older traces that are not loaded: the chart then begins at the oldest loaded one. */
+  partial: boolean;
   onZoom: (from: string, to: string) => void;
 }
 
-export function DurationChart({ hits, range, fetchedAt, onZoom }: DurationChartProps) {
+/** Milliseconds with a fraction: enough for a place on the screen. */
+function millisOf(hit: TraceHit): number {
+  return Number(BigInt(hit.start_unix_nanos) / 1000n) / 1000;
+}
+
+export function DurationChart({ hits, range, fetchedAt, partial, onZoom }: DurationChartProps) {
   const { ref, width } = useElementSize<HTMLDivElement>();
   const navigate = useNavigate();
   const zone = useZone();
   const [hover, setHover] = useState<TraceHit | null>(null);
   const [drag, setDrag] = useState<{ from: number; to: number } | null>(null);
   const svg = useRef<SVGSVGElement>(null);
-  const { startMillis, endMillis } = useMemo(
-    () => resolveRange(range, fetchedAt || Date.now()),
-    [range, fetchedAt],
-  );
+  const { startMillis, endMillis } = useMemo(() => {
+    const whole = resolveRange(range, fetchedAt || Date.now());
+    const oldest = hits.reduce((least, hit) => Math.min(least, millisOf(hit)), whole.endMillis);
+    const begin = partial
+      ? Math.max(whole.startMillis, Math.min(oldest, whole.endMillis - 1000))
+      : whole.startMillis;
+    return { startMillis: begin, endMillis: whole.endMillis };
+  }, [range, fetchedAt, hits, partial]);
   const plotWidth = Math.max(10, width - LEFT - RIGHT);
   const scale = useMemo(() => durationScale(hits.map((hit) => hit.duration_nanos)), [hits]);
   const xOf = (millis: number) => LEFT + ((millis - startMillis) / (endMillis - startMillis)) * plotWidth;
   const yOf = (nanos: number) => DOTS_BOTTOM - scale.position(nanos) * (DOTS_BOTTOM - DOTS_TOP);
-  const millisOf = (hit: TraceHit) => Number(BigInt(hit.start_unix_nanos) / 1000n) / 1000;
   const slices = useMemo(
     () =>
       countSlices(

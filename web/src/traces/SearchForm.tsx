@@ -100,13 +100,13 @@ export function SearchForm() {
         />
         <NumberInput
           label="Page size"
-          value={search.limit ?? 50}
+          value={search.limit ?? 100}
           min={1}
           max={1000}
           step={50}
           clampBehavior="strict"
           allowDecimal={false}
-          onChange={(value) => set({ limit: typeof value === 'number' && value !== 50 ? value : undefined })}
+          onChange={(value) => set({ limit: typeof value === 'number' && value !== 100 ? value : undefined })}
           w={80}
         />
       </div>

@@ -13,13 +13,7 @@ export function TraceRow({ hit, longestNanos }: { hit: TraceHit; longestNanos: n
   const share = longestNanos > 0 ? Math.max(0.4, (hit.duration_nanos / longestNanos) * 100) : 0;
   const hidden = hit.services.length - MAX_SERVICES_SHOWN;
   return (
-    <Link
-      to="/traces/$traceId"
-      params={{ traceId: hit.trace_id }}
-      className={css.row}
-      data-row
-      aria-label={`${hit.root_service} ${hit.root_name}, ${formatDuration(hit.duration_nanos)}, ${hit.span_count} spans, ${hit.error_count} errors`}
-    >
+    <Link to="/traces/$traceId" params={{ traceId: hit.trace_id }} className={css.row} data-row>
       <span className={css.when}>
         <Time at={hit.start_unix_nanos} />
       </span>

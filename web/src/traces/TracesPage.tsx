@@ -66,7 +66,13 @@ export function TracesPage() {
         </Empty>
       ) : (
         <>
-          <DurationChart hits={hits} range={range} fetchedAt={result.dataUpdatedAt} onZoom={zoomTo} />
+          <DurationChart
+            hits={hits}
+            range={range}
+            fetchedAt={result.dataUpdatedAt}
+            partial={result.hasNextPage}
+            onZoom={zoomTo}
+          />
           <div className={css.results} ref={list}>
             <div className={css.header} aria-hidden="true">
               <span>Started</span>
