@@ -1,0 +1,155 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Detects failures and attacks along a request: takes OpenTelemetry in, keeps it, judges it by Sigma rules, alerts.
+#[derive(Debug, Parser)]
+#[command(name = "tracehound", version, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the binary can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server: collector, store, rules, API and web UI.
+    Serve(ServeArgs),
+    /// Run the server on a temporary data directory with live demo traffic and an attack; same as `serve --demo --no-auth`.
+    Demo(ServeArgs),
+    /// Check, test and run rules without a server.
+    #[command(subcommand)]
+    Rules(RulesCommand),
+    /// Run one SQL query over a data directory that no server is using.
+    Query(QueryArgs),
+    /// Look for what would keep the server from working well.
+    Doctor(ServeArgs),
+    /// Check or print the settings.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print the version.
+    Version,
+}
+
+/// Settings that have a flag; each overrides environment and file.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ServeArgs {
+    /// Settings file (TOML). Environment variables `TRACEHOUND__SECTION__KEY` override it, flags override both.
+    #[arg(long, value_name = "FILE", env = "TRACEHOUND_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Where everything is kept.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Address of API and web UI [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// Address of OTLP/gRPC [default: 127.0.0.1:4317].
+    #[arg(long, value_name = "ADDR")]
+    pub otlp_grpc: Option<SocketAddr>,
+    /// Address of OTLP/HTTP [default: 127.0.0.1:4318].
+    #[arg(long, value_name = "ADDR")]
+    pub otlp_http: Option<SocketAddr>,
+    /// Folder of rule files [default: `rules` in the data directory, filled with the shipped rules at first start].
+    #[arg(long, value_name = "DIR")]
+    pub rules: Option<PathBuf>,
+    /// Where alerts are sent; may be given several times.
+    #[arg(long, value_name = "URL")]
+    pub webhook: Vec<String>,
+    /// File with the secret that signs webhooks: `whsec_` and base64, or any text.
+    #[arg(long, value_name = "FILE")]
+    pub webhook_secret_file: Option<PathBuf>,
+    /// Back-fill two hours of a demo shop, keep live traffic on, and play an attack.
+    #[arg(long)]
+    pub demo: bool,
+    /// No login and no ingest key; refused unless every listener is loopback.
+    #[arg(long)]
+    pub no_auth: bool,
+}
+
+/// Rules without a server: the offline face of the same engine.
+#[derive(Debug, Subcommand)]
+pub enum RulesCommand {
+    /// Check rule files; prints file, line, column and reason of every problem. Exit code 1 when there is one.
+    Check {
+        /// A rule file or a folder of them.
+        #[arg(value_name = "PATH", required = true)]
+        paths: Vec<PathBuf>,
+        /// How to print problems.
+        #[arg(long, value_enum, default_value_t = Output::Text)]
+        output: Output,
+    },
+    /// Run the tests inside rule files. Exit code 1 when one fails.
+    Test {
+        /// A rule file or a folder of them.
+        #[arg(value_name = "PATH", required = true)]
+        paths: Vec<PathBuf>,
+        /// How to print outcomes.
+        #[arg(long, value_enum, default_value_t = Output::Text)]
+        output: Output,
+    },
+    /// Print `{"rule":"<id>","event":<0-based line>}` for each event that each rule on single events matches.
+    Match {
+        /// A rule file or a folder of them.
+        #[arg(long, value_name = "PATH")]
+        rules: PathBuf,
+        /// Events, one JSON object per line.
+        #[arg(long, value_name = "FILE")]
+        events: PathBuf,
+    },
+    /// Run correlations over a file of events in event time; prints one JSON line per alert.
+    Replay {
+        /// A rule file or a folder of them.
+        #[arg(long, value_name = "FILE")]
+        rules: PathBuf,
+        /// Events, one JSON object per line.
+        #[arg(long, value_name = "FILE")]
+        events: PathBuf,
+        /// Field that holds the time of an event: epoch milliseconds or RFC 3339.
+        #[arg(long, value_name = "FIELD", default_value = "ts")]
+        time_field: String,
+        /// Field that names an event in `event_ids`; the 0-based line number when not given.
+        #[arg(long, value_name = "FIELD")]
+        id_field: Option<String>,
+    },
+}
+
+/// How a command prints what it found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// One line each, for people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// One SQL query.
+#[derive(Debug, Args)]
+pub struct QueryArgs {
+    /// SELECT over the tables `spans` and `logs`.
+    pub sql: String,
+    /// Settings file (TOML).
+    #[arg(long, value_name = "FILE", env = "TRACEHOUND_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Where everything is kept.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Whose events.
+    #[arg(long, default_value = "default")]
+    pub tenant: String,
+    /// How to print rows.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// Settings without a server.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Say whether the settings are valid; exit code 1 when not.
+    Check(ServeArgs),
+    /// Print the settings in force as TOML, secrets redacted.
+    Print(ServeArgs),
+}

@@ -1,0 +1,333 @@
+//! Builds every room in order, starts its tasks, and stops them in reverse.
+
+mod share;
+
+use std::fs;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use access::{Access, Bootstrap};
+use alerts::{AlertBook, SigningSecret};
+use anyhow::{Context, Result};
+use api::ApiState;
+use collect::{Collector, Door, Pressure};
+use lake::Lake;
+use model::{EventBatch, Signal, TenantId};
+use pipeline::checkpoint::CheckpointFile;
+use pipeline::detect::{Detector, Parts, Tally};
+use pipeline::{Corridor, RuleShelf, archive, replay};
+use query::Query;
+use runtime::egress::{Egress, Policy};
+use runtime::telemetry::Telemetry;
+use runtime::{Clock, Database, Random, Stop, Supervisor};
+use tokio::net::TcpListener;
+use wal::Wal;
+
+use crate::lock::{self, DirectoryLock};
+use crate::pack;
+use crate::settings::Resolved;
+
+/// How often the metrics recorder forgets old samples of its histograms, and old incidents are looked for.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+/// Every how many of these upkeeps incidents past their keeping time are removed.
+const ALERT_RETENTION_EVERY: u32 = 720;
+
+/// Names of what lies in a data directory.
+mod path {
+    /// The one database.
+    pub(super) const DATABASE: &str = "tracehound.db";
+    /// Segments and cursors of the log.
+    pub(super) const WAL: &str = "wal";
+    /// Parquet files.
+    pub(super) const LAKE: &str = "lake";
+    /// State of the rule engine.
+    pub(super) const DETECT: &str = "detect";
+    /// Secret that signs webhooks, when none was given.
+    pub(super) const WEBHOOK_SECRET: &str = "webhook-secret";
+}
+
+/// A running server.
+pub struct House {
+    /// Address of API and web UI.
+    pub api: SocketAddr,
+    /// Address of OTLP/gRPC.
+    pub otlp_grpc: SocketAddr,
+    /// Address of OTLP/HTTP.
+    pub otlp_http: SocketAddr,
+    /// What the first lines on the console say.
+    pub bootstrap: Bootstrap,
+    /// Where the secret that signs webhooks is kept, when it was made here.
+    pub made_secret: Option<PathBuf>,
+    /// Runs the tasks.
+    pub supervisor: Supervisor,
+    /// Makes ingest keys.
+    pub access: Access,
+    database: Database,
+    wal: Wal<EventBatch>,
+    telemetry: Telemetry,
+    _lock: DirectoryLock,
+}
+
+/// The rooms that everything else is built from.
+struct Ground {
+    clock: Clock,
+    database: Database,
+    access: Access,
+    lake: Lake,
+    corridor: Corridor,
+    wal: Wal<EventBatch>,
+    shelf: RuleShelf,
+    book: AlertBook,
+    egress: Egress,
+    tally: Tally,
+    /// Whether the log has been put back, so that the doors may open.
+    replayed: Arc<AtomicBool>,
+}
+
+/// Takes the data directory, opens every room, puts back what the log holds, and opens the doors.
+///
+/// # Errors
+/// When the directory is in use, an address is taken, or a room cannot open; nothing acknowledged is touched.
+pub async fn build(resolved: &Resolved, telemetry: Telemetry) -> Result<House> {
+    let folder = &resolved.settings.server.data_dir;
+    let lock = lock::lock(folder)?;
+    let made_secret = webhook_secret(resolved, folder)?;
+    let ground = open_ground(resolved, made_secret.as_ref().map(|(_, secret)| secret.as_str())).await?;
+    let bootstrap = ground.access.bootstrap().await?;
+    let supervisor = Supervisor::new();
+    let collector = bind_collector(resolved, &ground).await?;
+    let (otlp_grpc, otlp_http) = (collector.grpc_addr(), collector.http_addr());
+    let listen = resolved.settings.server.listen;
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen} (server.listen)"))?;
+    let api = listener.local_addr()?;
+
+    // the API answers while the log is put back, and says that it is not ready yet
+    start_walkers(&supervisor, &ground, resolved)?;
+    start_api(&supervisor, listener, resolved, &ground, &telemetry, (otlp_grpc, otlp_http))?;
+    let replayed = replay::run(&ground.wal, &ground.lake).await.context("putting back what the log holds")?;
+    tracing::info!(frames = replayed.frames, events = replayed.events, unreadable = replayed.unreadable, "log put back");
+    ground.replayed.store(true, Ordering::SeqCst);
+    supervisor.start("collect", |stop| collector.serve(stop));
+    let (prometheus, book) = (telemetry.prometheus.clone(), ground.book.clone());
+    supervisor.start("upkeep", |stop| upkeep(prometheus, book, stop));
+    Ok(House {
+        api,
+        otlp_grpc,
+        otlp_http,
+        bootstrap,
+        made_secret: made_secret.map(|(path, _)| path),
+        supervisor,
+        access: ground.access,
+        database: ground.database,
+        wal: ground.wal,
+        telemetry,
+        _lock: lock,
+    })
+}
+
+impl House {
+    /// Stops the doors first, then lets detection and archive finish what was acknowledged.
+    pub async fn stop(self, limit: Duration) {
+        let cut_off = self.supervisor.stop(limit).await;
+        if !cut_off.is_empty() {
+            tracing::warn!(tasks = ?cut_off, "tasks did not finish in time; what they left is in the log");
+        }
+        let wal = self.wal;
+        // joins the writer thread, which may be in the middle of an fsync
+        if tokio::task::spawn_blocking(move || wal.close()).await.is_err() {
+            tracing::error!("log did not close");
+        }
+        self.database.close().await;
+        self.telemetry.shut_down();
+    }
+}
+
+/// The lake of a data directory with what its log holds put back, and nothing running. The caller has the lock.
+///
+/// # Errors
+/// When database, lake or log cannot be opened or read.
+pub async fn open_store(resolved: &Resolved) -> Result<Lake> {
+    let database = Database::open(&resolved.settings.server.data_dir.join(path::DATABASE)).await?;
+    let lake = Lake::open(share::lake(resolved), database, Clock::system()).await?;
+    let (wal, _) = Wal::open(share::wal(resolved, lake.mark()), |_, _: EventBatch| {})?;
+    replay::run(&wal, &lake).await.context("putting back what the log holds")?;
+    wal.close();
+    Ok(lake)
+}
+
+async fn open_ground(resolved: &Resolved, made_secret: Option<&str>) -> Result<Ground> {
+    let folder = &resolved.settings.server.data_dir;
+    let (clock, random) = (Clock::system(), Random);
+    let database = Database::open(&folder.join(path::DATABASE)).await?;
+    let access = Access::open(database.clone(), clock.clone(), random).await?;
+    let policy = Policy { allow: resolved.allow.clone(), allow_http: resolved.settings.alerts.allow_http };
+    let secret = resolved.webhook_secret.as_deref().or(made_secret);
+    let alerts = share::alerts(resolved, secret)?;
+    let book = AlertBook::open(database.clone(), alerts, clock.clone(), random).await?;
+    let lake = Lake::open(share::lake(resolved), database.clone(), clock.clone()).await?;
+    if resolved.rules_are_ours {
+        pack::unpack_once(&resolved.rules_dir)?;
+    }
+    let shelf = RuleShelf::open(&resolved.rules_dir)?;
+    let corridor = Corridor::new(lake.clone(), resolved.settings.rules.queue_bytes);
+    let publisher = corridor.clone();
+    let settings = share::wal(resolved, lake.mark());
+    let (wal, recovery) = Wal::open(settings, move |lsn, batch| publisher.publish(lsn, batch))?;
+    tracing::info!(?recovery, end = %wal.end(), mark = %lake.mark(), "log opened");
+    Ok(Ground {
+        clock,
+        database,
+        access,
+        lake,
+        corridor,
+        wal,
+        shelf,
+        book,
+        egress: Egress::new(policy),
+        tally: Tally::default(),
+        replayed: Arc::default(),
+    })
+}
+
+/// Tasks that work behind the doors, in the order they start; they stop in reverse, so the archive flushes last.
+fn start_walkers(supervisor: &Supervisor, ground: &Ground, resolved: &Resolved) -> Result<()> {
+    let (lake, wal) = (ground.lake.clone(), ground.wal.clone());
+    supervisor.start("archive", |stop| archive::run(lake, wal, stop));
+    let lake = ground.lake.clone();
+    supervisor.start("freeze", |stop| async move { lake.keep_frozen(stop).await });
+    let (book, egress) = (ground.book.clone(), ground.egress.clone());
+    supervisor.start("deliver", |stop| alerts::deliver(book, egress, stop));
+    let detector = Detector::open(Parts {
+        wal: ground.wal.clone(),
+        queue: ground.corridor.queue(),
+        rules: ground.shelf.subscribe(),
+        book: ground.book.clone(),
+        checkpoint: CheckpointFile::open(&resolved.settings.server.data_dir.join(path::DETECT))?,
+        clock: ground.clock.clone(),
+        tally: ground.tally.clone(),
+    });
+    supervisor.start("detect", |stop| detector.run(stop));
+    let access = ground.access.clone();
+    supervisor.start("keys", |stop| access.note_use(stop));
+    let shelf = ground.shelf.clone();
+    supervisor.start("rules", |stop| shelf.follow(stop));
+    Ok(())
+}
+
+fn start_api(
+    supervisor: &Supervisor,
+    listener: TcpListener,
+    resolved: &Resolved,
+    ground: &Ground,
+    telemetry: &Telemetry,
+    (otlp_grpc, otlp_http): (SocketAddr, SocketAddr),
+) -> Result<()> {
+    let streams = Stop::new();
+    let prometheus = telemetry.prometheus.clone();
+    let lake = ground.lake.clone();
+    let state = ApiState::new(api::Parts {
+        query: Query::new(ground.lake.clone(), ground.clock.clone(), share::query(resolved))?,
+        alerts: ground.book.clone(),
+        access: ground.access.clone(),
+        rules: ground.shelf.clone(),
+        tally: ground.tally.clone(),
+        clock: ground.clock.clone(),
+        random: Random,
+        settings: share::api(resolved, otlp_grpc, otlp_http),
+        spans_seen: Arc::new(move || has_spans(&lake)),
+        checks: checks(ground),
+        metrics: Arc::new(move || prometheus.render()),
+        stop: streams.clone(),
+    });
+    let router = api::router(state);
+    supervisor.start("api", |stop| async move {
+        let serving = api::serve(listener, router, streams.clone());
+        tokio::pin!(serving);
+        let served = tokio::select! {
+            served = &mut serving => served,
+            () = stop.asked() => {
+                streams.ask();
+                serving.await
+            }
+        };
+        if let Err(error) = served {
+            tracing::error!(%error, "API ended");
+        }
+    });
+    Ok(())
+}
+
+fn has_spans(lake: &Lake) -> bool {
+    let stats = lake.stats();
+    let spans = stats.signals.iter().find(|part| part.signal == Signal::Spans);
+    spans.is_some_and(|part| part.memtable_rows + part.file_rows > 0)
+}
+
+/// What must be well for the server to be ready.
+fn checks(ground: &Ground) -> Vec<api::Check> {
+    let replayed = Arc::clone(&ground.replayed);
+    let (health, lake) = (ground.wal.clone(), ground.lake.clone());
+    let room = ground.wal.clone();
+    let check = |name, probe: Arc<dyn Fn() -> Result<String, String> + Send + Sync>| api::Check { name, probe };
+    let verdict = |is_well: bool, well: &str, ill: &str| if is_well { Ok(well.to_owned()) } else { Err(ill.to_owned()) };
+    vec![
+        check("replay", Arc::new(move || verdict(replayed.load(Ordering::SeqCst), "done", "the log is being put back"))),
+        check("log", Arc::new(move || verdict(health.is_healthy(), "writable", "an fsync failed; restart after mending the disk"))),
+        check("disk", Arc::new(move || verdict(room.has_room(), "has room", "the log is at its budget or the disk at its reserve"))),
+        check("memtable", Arc::new(move || verdict(!lake.is_full(), "has room", "files cannot be written fast enough"))),
+    ]
+}
+
+async fn bind_collector(resolved: &Resolved, ground: &Ground) -> Result<Collector> {
+    let (lake, replayed) = (ground.lake.clone(), Arc::clone(&ground.replayed));
+    let pressure = move || {
+        if !replayed.load(Ordering::SeqCst) {
+            return Pressure::Closed("starting: the log is being put back");
+        }
+        if lake.is_full() { Pressure::Closed("the memtable is full; files are being written") } else { Pressure::Open }
+    };
+    let door = Door {
+        wal: ground.wal.clone(),
+        access: ground.access.clone(),
+        clock: ground.clock.clone(),
+        pressure: Arc::new(pressure),
+        open_tenant: resolved.settings.server.no_auth.then(TenantId::default_tenant),
+    };
+    Ok(collect::bind(share::collect(resolved), door).await?)
+}
+
+async fn upkeep(prometheus: metrics_exporter_prometheus::PrometheusHandle, book: AlertBook, stop: Stop) {
+    let mut every = tokio::time::interval(UPKEEP_EVERY);
+    for round in 0_u32.. {
+        tokio::select! {
+            () = stop.asked() => return,
+            _ = every.tick() => prometheus.run_upkeep(),
+        }
+        if round.is_multiple_of(ALERT_RETENTION_EVERY)
+            && let Err(error) = book.retain().await
+        {
+            tracing::error!(%error, "old incidents cannot be removed");
+        }
+    }
+}
+
+/// The secret file of the data directory, made when webhooks are configured without a secret of their own.
+fn webhook_secret(resolved: &Resolved, folder: &Path) -> Result<Option<(PathBuf, String)>> {
+    if resolved.webhooks.is_empty() || resolved.webhook_secret.is_some() {
+        return Ok(None);
+    }
+    let path = folder.join(path::WEBHOOK_SECRET);
+    if !path.exists() {
+        let secret = SigningSecret::generate(Random);
+        let mut file = fs::File::options().create_new(true).write(true).mode(0o600).open(&path)?;
+        file.write_all(secret.expose().as_bytes())?;
+        file.sync_all()?;
+    }
+    let secret = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(Some((path, secret)))
+}

@@ -1,0 +1,86 @@
+//! The part of the settings that each room gets.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use alerts::{AlertsError, Retry, SigningSecret, Target};
+use model::{Lsn, TenantId};
+
+use super::path;
+use crate::settings::Resolved;
+
+/// Settings of the log; `floor` keeps positions from repeating should its directory be lost.
+pub(super) fn wal(resolved: &Resolved, floor: Lsn) -> wal::Settings {
+    let wal = &resolved.settings.wal;
+    wal::Settings {
+        segment_bytes: wal.segment_bytes,
+        budget_bytes: wal.budget_bytes,
+        reserve_bytes: wal.reserve_bytes,
+        queue_bytes: wal.queue_bytes,
+        sync: resolved.sync(),
+        floor,
+        ..wal::Settings::new(resolved.settings.server.data_dir.join(path::WAL))
+    }
+}
+
+/// Settings of the lake.
+pub(super) fn lake(resolved: &Resolved) -> lake::Settings {
+    let lake = &resolved.settings.lake;
+    lake::Settings {
+        memtable_limit_bytes: lake.memtable_bytes,
+        flush_bytes: lake.flush_bytes,
+        flush_interval: Duration::from_secs(lake.flush_secs),
+        retention: Duration::from_secs(lake.retention_hours * 3_600),
+        ..lake::Settings::new(resolved.settings.server.data_dir.join(path::LAKE))
+    }
+}
+
+/// Limits of reading.
+pub(super) fn query(resolved: &Resolved) -> query::Limits {
+    let query = &resolved.settings.query;
+    query::Limits {
+        time: Duration::from_secs(query.timeout_secs),
+        memory_bytes: usize::try_from(query.memory_bytes).unwrap_or(usize::MAX),
+        max_running: query.concurrent,
+        ..query::Limits::default()
+    }
+}
+
+/// Settings of the collector.
+pub(super) fn collect(resolved: &Resolved) -> collect::Settings {
+    let otlp = &resolved.settings.otlp;
+    collect::Settings {
+        grpc: otlp.grpc,
+        http: otlp.http,
+        max_inflated_bytes: otlp.max_inflated_bytes,
+        max_in_flight_bytes: otlp.max_in_flight_bytes,
+        ..collect::Settings::loopback()
+    }
+}
+
+/// Settings of alerts, with a target per webhook.
+pub(super) fn alerts(resolved: &Resolved, secret: Option<&str>) -> Result<alerts::Settings, AlertsError> {
+    let alerts = &resolved.settings.alerts;
+    let mut settings = alerts::Settings::new(resolved.public_url.clone());
+    settings.group_for = Duration::from_secs(alerts.group_secs);
+    settings.retry = Retry { max_attempts: alerts.max_attempts, ..Retry::default() };
+    if let Some(secret) = secret {
+        let secret = SigningSecret::parse(secret)?;
+        let webhooks = resolved.webhooks.iter().cloned().enumerate();
+        settings.targets = webhooks.map(|(index, url)| Target::webhook(index, url, secret.clone())).collect();
+    }
+    Ok(settings)
+}
+
+/// Settings of the API.
+pub(super) fn api(resolved: &Resolved, otlp_grpc: SocketAddr, otlp_http: SocketAddr) -> api::Settings {
+    let server = &resolved.settings.server;
+    api::Settings {
+        auth: if server.no_auth { api::Auth::None(TenantId::default_tenant()) } else { api::Auth::Session },
+        secure_cookie: resolved.public_url.scheme() == "https",
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        otlp_grpc: format!("http://{otlp_grpc}"),
+        otlp_http: format!("http://{otlp_http}"),
+        demo: server.demo,
+    }
+}
