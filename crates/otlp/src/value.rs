@@ -10,7 +10,8 @@ use std::fmt::Write as _;
 use model::Value;
 use proto::common::v1::any_value::Value as AnyKind;
 use proto::common::v1::{AnyValue, ArrayValue, KeyValue, KeyValueList};
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::MAX_DEPTH;
 use crate::fault::DecodeError;
@@ -211,8 +212,8 @@ pub(crate) fn any_value(value: &Value<'_>) -> AnyValue {
         Value::Bytes(bytes) => Some(AnyKind::BytesValue(bytes.clone())),
         Value::Empty => None,
         // JSON that was not written by this module can only come from a damaged file; its text is the best there is
-        Value::Json(json) => match serde_json::from_str::<Parsed>(json) {
-            Ok(parsed) => parsed.0,
+        Value::Json(json) => match parse_json(json, 1) {
+            Ok(parsed) => parsed,
             Err(_) => Some(AnyKind::StringValue(json.to_string())),
         },
     };
@@ -224,71 +225,69 @@ pub(crate) fn key_value(key: &str, value: &Value<'_>) -> KeyValue {
     KeyValue { key: key.to_owned(), value: Some(any_value(value)), key_strindex: 0 }
 }
 
-/// A value read back from the JSON text this module writes.
-struct Parsed(Option<AnyKind>);
+/// Reads back the JSON text this module writes. Numbers are read from their own text, since the parser's doubles may be
+/// off by the last bit.
+fn parse_json(json: &str, depth: u32) -> Result<Option<AnyKind>, serde_json::Error> {
+    let parse = |inner: &RawValue| parse_json(inner.get(), depth + 1).map(|value| AnyValue { value });
+    Ok(match json.as_bytes().first() {
+        _ if depth > MAX_DEPTH => None,
+        Some(b'[') => {
+            let elements: Vec<&RawValue> = serde_json::from_str(json)?;
+            let values = elements.into_iter().map(parse).collect::<Result<_, _>>()?;
+            Some(AnyKind::ArrayValue(ArrayValue { values }))
+        }
+        Some(b'{') => {
+            let Pairs(pairs) = serde_json::from_str(json)?;
+            let mut values = Vec::with_capacity(pairs.len());
+            for (key, value) in pairs {
+                values.push(KeyValue { key, value: Some(parse(value)?), key_strindex: 0 });
+            }
+            Some(reserved(&values).unwrap_or(AnyKind::KvlistValue(KeyValueList { values })))
+        }
+        Some(b'"') => Some(AnyKind::StringValue(serde_json::from_str(json)?)),
+        Some(b't') => Some(AnyKind::BoolValue(true)),
+        Some(b'f') => Some(AnyKind::BoolValue(false)),
+        Some(b'n') => None,
+        _ if json.contains(['.', 'e', 'E']) => json.parse().ok().map(AnyKind::DoubleValue),
+        _ => Some(AnyKind::IntValue(serde_json::from_str(json)?)),
+    })
+}
 
-impl<'de> Deserialize<'de> for Parsed {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ParsedVisitor).map(Parsed)
+/// The value behind a reserved key; `None` for an ordinary list.
+fn reserved(values: &[KeyValue]) -> Option<AnyKind> {
+    let [KeyValue { key, value: Some(AnyValue { value: Some(AnyKind::StringValue(text)) }), .. }] = values else {
+        return None;
+    };
+    match key.as_str() {
+        BYTES_KEY => hex::decode(text).ok().map(AnyKind::BytesValue),
+        DOUBLE_KEY => text.parse().ok().map(AnyKind::DoubleValue),
+        _ => None,
     }
 }
 
-struct ParsedVisitor;
+/// The members of a JSON object in order, repeated keys included.
+struct Pairs<'a>(Vec<(String, &'a RawValue)>);
 
-impl<'de> Visitor<'de> for ParsedVisitor {
-    type Value = Option<AnyKind>;
+impl<'de> Deserialize<'de> for Pairs<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(PairsVisitor).map(Pairs)
+    }
+}
+
+struct PairsVisitor;
+
+impl<'de> Visitor<'de> for PairsVisitor {
+    type Value = Vec<(String, &'de RawValue)>;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a stored value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_bool<E>(self, flag: bool) -> Result<Self::Value, E> {
-        Ok(Some(AnyKind::BoolValue(flag)))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-        Ok(Some(AnyKind::IntValue(number)))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(Some(AnyKind::IntValue(number as i64)))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
-        Ok(Some(AnyKind::DoubleValue(number)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Some(AnyKind::StringValue(text.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut values = Vec::new();
-        while let Some(Parsed(value)) = seq.next_element()? {
-            values.push(AnyValue { value });
-        }
-        Ok(Some(AnyKind::ArrayValue(ArrayValue { values })))
+        f.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut values = Vec::new();
-        while let Some((key, Parsed(value))) = map.next_entry::<String, Parsed>()? {
-            values.push(KeyValue { key, value: Some(AnyValue { value }), key_strindex: 0 });
+        let mut pairs = Vec::new();
+        while let Some(pair) = map.next_entry()? {
+            pairs.push(pair);
         }
-        if let [only] = values.as_slice()
-            && let Some(AnyValue { value: Some(AnyKind::StringValue(text)) }) = &only.value
-        {
-            if only.key == BYTES_KEY {
-                return Ok(hex::decode(text).ok().map(AnyKind::BytesValue));
-            }
-            if only.key == DOUBLE_KEY {
-                return Ok(text.parse().ok().map(AnyKind::DoubleValue));
-            }
-        }
-        Ok(Some(AnyKind::KvlistValue(KeyValueList { values })))
+        Ok(pairs)
     }
 }

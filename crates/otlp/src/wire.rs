@@ -167,3 +167,6 @@ pub(crate) fn put_message<E>(
     out.splice(start..start, length);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

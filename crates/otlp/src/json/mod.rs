@@ -1,8 +1,8 @@
 //! OTLP JSON, transcoded to and from the protobuf wire format by one table of messages ([`schema`]).
 //!
 //! What the OTLP mapping leaves open is settled here: unknown fields are ignored; `null` is an unset field, and as an
-//! element of a list an empty message; a repeated key adds to a list and replaces anything else, as a repeated protobuf
-//! field does; bytes after the document are an error; 64-bit integers are read from strings and numbers; enumerations
+//! element of a list an empty message; a repeated key adds to a list, and of anything else the last value that
+//! is not the default counts; bytes after the document are an error; 64-bit integers are read from strings and numbers; enumerations
 //! are numbers only; base64 is read in the standard and the URL-safe alphabet, padded or not.
 
 mod print;
@@ -37,3 +37,6 @@ pub(crate) fn from_protobuf(message: &'static Message, protobuf: &[u8]) -> Resul
     print::message(&mut json, message, protobuf)?;
     Ok(json)
 }
+
+#[cfg(test)]
+mod tests;

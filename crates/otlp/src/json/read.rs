@@ -5,7 +5,9 @@ use std::fmt;
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde::Deserialize as _;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 use super::schema::{Field, Kind, Message};
 use crate::wire::{put_bytes, put_message, put_tag, put_varint};
@@ -128,8 +130,11 @@ impl FieldSeed<'_> {
             Kind::Fixed64 => u64::try_from(number).is_ok(),
             _ => false,
         };
-        if !in_range || (self.field.repeated && !self.element) {
+        if !in_range {
             return Err(self.wrong());
+        }
+        if number == 0 && self.may_omit() {
+            return Ok(());
         }
         match self.field.kind {
             Kind::Fixed32 => {
@@ -149,10 +154,25 @@ impl FieldSeed<'_> {
         Ok(())
     }
 
-    fn double<E>(self, number: f64) -> Result<(), E> {
+    /// Reads a double from its own text: the parser's numbers may be off by the last bit.
+    fn double<E: Error>(self, json: &str) -> Result<(), E> {
+        let number = match json {
+            "null" => return Ok(()),
+            "\"NaN\"" => Some(f64::NAN),
+            "\"Infinity\"" => Some(f64::INFINITY),
+            "\"-Infinity\"" => Some(f64::NEG_INFINITY),
+            // what is left of a string is a number as JSON writes it, or nothing that is a number
+            text => text.trim_matches('"').parse().ok().filter(|number: &f64| number.is_finite()),
+        };
+        let Some(number) = number else { return Err(self.wrong()) };
         put_tag(self.out, self.field.number, 1);
         self.out.extend_from_slice(&number.to_le_bytes());
         Ok(())
+    }
+
+    /// Whether a default value is left out, as protobuf writers do: both encodings then give the same bytes.
+    fn may_omit(&self) -> bool {
+        !self.field.is_choice
     }
 }
 
@@ -160,6 +180,10 @@ impl<'de> DeserializeSeed<'de> for FieldSeed<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        if matches!(self.field.kind, Kind::Double) {
+            let json = <&RawValue>::deserialize(deserializer)?;
+            return self.double(json.get());
+        }
         deserializer.deserialize_any(self)
     }
 }
@@ -188,29 +212,23 @@ impl<'de> Visitor<'de> for FieldSeed<'_> {
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
-        if matches!(self.field.kind, Kind::Double) { self.double(number as f64) } else { self.integer(number.into()) }
+        self.integer(number.into())
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<(), E> {
-        if matches!(self.field.kind, Kind::Double) { self.double(number as f64) } else { self.integer(number.into()) }
+        self.integer(number.into())
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<(), E> {
         // integers written as 1e3 or 2.0, as far as a double is exact
         let is_exact = number.fract() == 0.0 && number.abs() <= (1_u64 << 53) as f64;
-        match self.field.kind {
-            Kind::Double => self.double(number),
-            _ if is_exact => self.integer(number as i128),
-            _ => Err(self.wrong()),
-        }
+        if is_exact { self.integer(number as i128) } else { Err(self.wrong()) }
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        if self.field.repeated && !self.element {
-            return Err(self.wrong());
-        }
         let number = self.field.number;
         match self.field.kind {
+            Kind::Text | Kind::Id | Kind::Bytes if text.is_empty() && self.may_omit() => {}
             Kind::Text => put_bytes(self.out, number, text.as_bytes()),
             Kind::Id => {
                 let Ok(id) = hex::decode(text) else { return Err(self.wrong()) };
@@ -226,16 +244,7 @@ impl<'de> Visitor<'de> for FieldSeed<'_> {
                 Ok(parsed) => return self.integer(parsed),
                 Err(_) => return Err(self.wrong()),
             },
-            Kind::Double => match text {
-                "NaN" => return self.double(f64::NAN),
-                "Infinity" => return self.double(f64::INFINITY),
-                "-Infinity" => return self.double(f64::NEG_INFINITY),
-                _ => match text.parse::<f64>() {
-                    Ok(parsed) if parsed.is_finite() => return self.double(parsed),
-                    _ => return Err(self.wrong()),
-                },
-            },
-            Kind::Bool | Kind::Enum | Kind::Message(_) => return Err(self.wrong()),
+            Kind::Bool | Kind::Enum | Kind::Double | Kind::Message(_) => return Err(self.wrong()),
         }
         Ok(())
     }

@@ -14,6 +14,8 @@ pub(crate) struct Field {
     pub number: u32,
     pub kind: Kind,
     pub repeated: bool,
+    /// Whether a default value is more than a field left out: so in a choice between fields.
+    pub is_choice: bool,
 }
 
 /// What a field holds.
@@ -36,11 +38,15 @@ pub(crate) enum Kind {
 }
 
 const fn one(name: &'static str, number: u32, kind: Kind) -> Field {
-    Field { name, number, kind, repeated: false }
+    Field { name, number, kind, repeated: false, is_choice: false }
+}
+
+const fn choice(name: &'static str, number: u32, kind: Kind) -> Field {
+    Field { name, number, kind, repeated: false, is_choice: true }
 }
 
 const fn many(name: &'static str, number: u32, message: &'static Message) -> Field {
-    Field { name, number, kind: Kind::Message(message), repeated: true }
+    Field { name, number, kind: Kind::Message(message), repeated: true, is_choice: false }
 }
 
 /// `ExportTraceServiceRequest`
@@ -141,14 +147,14 @@ static KEY_VALUE: Message = Message {
 };
 static ANY_VALUE: Message = Message {
     fields: &[
-        one("stringValue", 1, Kind::Text),
-        one("boolValue", 2, Kind::Bool),
-        one("intValue", 3, Kind::Int64),
-        one("doubleValue", 4, Kind::Double),
-        one("arrayValue", 5, Kind::Message(&ARRAY_VALUE)),
-        one("kvlistValue", 6, Kind::Message(&KEY_VALUE_LIST)),
-        one("bytesValue", 7, Kind::Bytes),
-        one("stringValueStrindex", 8, Kind::Enum),
+        choice("stringValue", 1, Kind::Text),
+        choice("boolValue", 2, Kind::Bool),
+        choice("intValue", 3, Kind::Int64),
+        choice("doubleValue", 4, Kind::Double),
+        choice("arrayValue", 5, Kind::Message(&ARRAY_VALUE)),
+        choice("kvlistValue", 6, Kind::Message(&KEY_VALUE_LIST)),
+        choice("bytesValue", 7, Kind::Bytes),
+        choice("stringValueStrindex", 8, Kind::Enum),
     ],
 };
 static ARRAY_VALUE: Message = Message { fields: &[many("values", 1, &ANY_VALUE)] };

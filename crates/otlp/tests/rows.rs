@@ -1,0 +1,300 @@
+//! What single fields become, what is refused, and where the limits are.
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{Int64Type, TimestampNanosecondType};
+use model::attribute::{self, Value};
+use model::view::text_at;
+use model::{Signal, UnixNanos, signal};
+use otlp::{Arrival, DecodeError, Decoded, END_BEFORE_START, Format, decode, decode_events, decode_links};
+use prost::Message;
+use proto::collector::logs::v1::ExportLogsServiceRequest;
+use proto::collector::trace::v1::ExportTraceServiceRequest;
+use proto::common::v1::any_value::Value as Kind;
+use proto::common::v1::{AnyValue, ArrayValue, KeyValue};
+use proto::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use proto::resource::v1::Resource;
+use proto::trace::v1::span::{Event, Link};
+use proto::trace::v1::{ResourceSpans, ScopeSpans, Span};
+
+const RECEIVED: i64 = 1_764_000_000_000_000_000;
+
+fn pair(key: &str, kind: Kind) -> KeyValue {
+    KeyValue { key: key.to_owned(), value: Some(AnyValue { value: Some(kind) }), key_strindex: 0 }
+}
+
+fn text(key: &str, value: &str) -> KeyValue {
+    pair(key, Kind::StringValue(value.to_owned()))
+}
+
+fn span() -> Span {
+    Span {
+        trace_id: vec![1; 16],
+        span_id: vec![2; 8],
+        name: "GET /".to_owned(),
+        start_time_unix_nano: RECEIVED as u64,
+        end_time_unix_nano: RECEIVED as u64 + 5,
+        ..Span::default()
+    }
+}
+
+fn request(spans: Vec<Span>) -> ExportTraceServiceRequest {
+    let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
+    ExportTraceServiceRequest { resource_spans: vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }] }
+}
+
+fn read(request: &ExportTraceServiceRequest) -> Result<Decoded, DecodeError> {
+    let arrival = Arrival { received_at: UnixNanos(RECEIVED), key_id: Some("k1".into()) };
+    decode(Signal::Spans, Format::Protobuf, &request.encode_to_vec(), &arrival)
+}
+
+fn rows(spans: Vec<Span>) -> RecordBatch {
+    read(&request(spans)).expect("valid").records
+}
+
+fn read_logs(records: Vec<LogRecord>) -> Decoded {
+    let scope_logs = vec![ScopeLogs { log_records: records, ..ScopeLogs::default() }];
+    let request = ExportLogsServiceRequest { resource_logs: vec![ResourceLogs { scope_logs, ..Default::default() }] };
+    let arrival = Arrival { received_at: UnixNanos(RECEIVED), key_id: None };
+    decode(Signal::Logs, Format::Protobuf, &request.encode_to_vec(), &arrival).expect("valid")
+}
+
+fn cell<'a>(batch: &'a RecordBatch, column: &str, row: usize) -> Option<&'a str> {
+    text_at(batch.column_by_name(column).expect("in the schema"), row)
+}
+
+fn rest(batch: &RecordBatch, row: usize) -> Vec<(String, Value<'static>)> {
+    let list = batch.column_by_name(signal::ATTRS_REST).expect("in the schema").as_list::<i32>().value(row);
+    let entries = list.as_string::<i32>().iter().flatten().filter_map(attribute::parse_entry);
+    entries.map(|(key, value)| (key.into_owned(), value.into_owned())).collect()
+}
+
+fn nanos(batch: &RecordBatch, column: &str, row: usize) -> i64 {
+    batch.column_by_name(column).expect("in the schema").as_primitive::<TimestampNanosecondType>().value(row)
+}
+
+#[test]
+fn attributes_go_to_their_column_or_to_the_rest() {
+    let batch = rows(vec![Span {
+        attributes: vec![
+            text("http.route", "/a"),
+            pair("http.response.status_code", Kind::IntValue(404)),
+            text("http.response.status_code", "later and of another type"),
+            text("http.route", "second of its key"),
+            pair("user.id", Kind::IntValue(7)),
+            text("own", "x\u{1f}y"),
+            text("auth.key_id", "forged"),
+        ],
+        ..span()
+    }]);
+    assert_eq!(cell(&batch, "http.route", 0), Some("/a"));
+    let status = batch.column_by_name("http.response.status_code").expect("promoted").as_primitive::<Int64Type>();
+    assert_eq!(status.value(0), 404);
+    assert_eq!(cell(&batch, "user.id", 0), None);
+    let expected = vec![
+        ("http.response.status_code".to_owned(), Value::str("later and of another type")),
+        ("http.route".to_owned(), Value::str("second of its key")),
+        ("user.id".to_owned(), Value::Int(7)),
+        ("own".to_owned(), Value::str("x\u{1f}y")),
+    ];
+    assert_eq!(rest(&batch, 0), expected);
+    assert_eq!(cell(&batch, signal::KEY_ID, 0), Some("k1"), "the server's word, not the client's");
+}
+
+#[test]
+fn resources_are_interned_and_name_the_service() {
+    let resource = |name: &str| Some(Resource { attributes: vec![text("service.name", name)], ..Resource::default() });
+    let mut message = request(vec![span(), span()]);
+    message.resource_spans[0].resource = resource("shop");
+    message.resource_spans[0].schema_url = "https://example.test/1".to_owned();
+    let mut unnamed = request(vec![span()]).resource_spans;
+    unnamed[0].resource = resource("");
+    message.resource_spans.extend(unnamed);
+    message.resource_spans.push(message.resource_spans[0].clone());
+    let batch = read(&message).expect("valid").records;
+    let services: Vec<_> = (0..5).map(|row| cell(&batch, signal::SERVICE, row).unwrap_or("null")).collect();
+    assert_eq!(services, ["shop", "shop", "unknown_service", "shop", "shop"]);
+    let column = batch.column_by_name(signal::RESOURCE).expect("in the schema").as_any_dictionary();
+    assert_eq!(column.values().len(), 2, "two distinct resources");
+    let list = cell(&batch, signal::RESOURCE, 0).expect("never null");
+    assert_eq!(attribute::find_in_list(list, attribute::SCHEMA_URL), Some(Value::str("https://example.test/1")));
+}
+
+#[test]
+fn otlp_59_60_a_span_that_can_never_be_stored_is_counted_and_the_rest_kept() {
+    let spans = vec![
+        span(),
+        Span { trace_id: vec![0; 16], ..span() },
+        Span { trace_id: vec![1; 15], ..span() },
+        Span { span_id: Vec::new(), ..span() },
+        Span { parent_span_id: vec![1; 7], ..span() },
+        Span { parent_span_id: vec![0; 8], ..span() },
+        Span { start_time_unix_nano: u64::MAX, ..span() },
+        Span { end_time_unix_nano: 1 << 63, ..span() },
+    ];
+    let decoded = read(&request(spans)).expect("the request as a whole is valid");
+    assert_eq!((decoded.records.num_rows(), decoded.rejected), (2, 6));
+    assert_eq!(
+        decoded.message,
+        "6 of 8 spans can never be stored: trace_id must be 16 bytes and not all zero (2), span_id must be 8 bytes \
+         and not all zero (1), parent_span_id must be empty or 8 bytes (1), start_time_unix_nano lies past the year \
+         2262 (1), end_time_unix_nano lies past the year 2262 (1); the first is spans[1] of scope 0 of resource 0"
+    );
+    let parent = decoded.records.column_by_name(signal::span::PARENT_SPAN_ID).expect("in the schema");
+    assert!(parent.is_null(1), "an all-zero parent is no parent");
+}
+
+#[test]
+fn otlp_66_67_times_are_stored_where_they_can_be_found() {
+    let start = RECEIVED as u64;
+    let batch = rows(vec![
+        Span { end_time_unix_nano: start - 30, ..span() },
+        Span { start_time_unix_nano: 0, end_time_unix_nano: start + 9, ..span() },
+        Span { start_time_unix_nano: 0, end_time_unix_nano: 0, ..span() },
+    ]);
+    let starts: Vec<_> = (0..3).map(|row| nanos(&batch, signal::span::START_TIME, row) - RECEIVED).collect();
+    assert_eq!(starts, [0, 9, 0]);
+    let durations = batch.column_by_name(signal::span::DURATION_NANOS).expect("in the schema");
+    assert_eq!(durations.as_primitive::<Int64Type>().values(), &[0, 0, 0]);
+    assert_eq!(rest(&batch, 0), [(END_BEFORE_START.to_owned(), Value::Int(30))]);
+}
+
+#[test]
+fn the_first_exception_has_columns_and_events_stay_whole() {
+    let event =
+        |name: &str, attributes| Event { time_unix_nano: 5, name: name.to_owned(), attributes, ..Event::default() };
+    let events = vec![
+        event("retry", vec![text("exception.type", "not an exception event")]),
+        event("exception", vec![text("exception.type", "IoError"), text("exception.message", "disk")]),
+        event("exception", vec![text("exception.type", "Second")]),
+    ];
+    let link = Link { trace_id: vec![3; 16], span_id: vec![4; 8], flags: 1, ..Link::default() };
+    let batch = rows(vec![span(), Span { events, links: vec![link], ..span() }]);
+    assert_eq!(cell(&batch, signal::span::EVENT_EXCEPTION_TYPE, 1), Some("IoError"));
+    assert_eq!(cell(&batch, signal::span::EVENT_EXCEPTION_MESSAGE, 1), Some("disk"));
+    let stored = |column: &str| batch.column_by_name(column).expect("in the schema").as_binary::<i32>().clone();
+    assert!(stored(signal::span::EVENTS).is_null(0));
+    let events = decode_events(stored(signal::span::EVENTS).value(1));
+    assert_eq!(events.iter().map(|event| event.name.as_str()).collect::<Vec<_>>(), ["retry", "exception", "exception"]);
+    assert_eq!(events[1].attributes[0], ("exception.type".to_owned(), Value::str("IoError")));
+    assert_eq!(events[1].time, UnixNanos(5));
+    let links = decode_links(stored(signal::span::LINKS).value(1));
+    assert_eq!((links.len(), links[0].flags), (1, 1));
+    assert!(links[0].trace_id.is_some_and(|id| id.0 == [3; 16]));
+    assert!(decode_events(b"\xff\xff").is_empty(), "damaged bytes read as nothing");
+}
+
+#[test]
+fn log_records_keep_body_time_and_trace() {
+    let body = |kind| Some(AnyValue { value: Some(kind) });
+    let list = Kind::ArrayValue(ArrayValue { values: vec![AnyValue { value: Some(Kind::DoubleValue(2.0)) }] });
+    let decoded = read_logs(vec![
+        LogRecord { time_unix_nano: 7, observed_time_unix_nano: 8, trace_id: vec![1; 16], ..Default::default() },
+        LogRecord {
+            observed_time_unix_nano: 8,
+            body: body(Kind::StringValue("hello".to_owned())),
+            ..Default::default()
+        },
+        LogRecord { body: body(list), trace_id: vec![1; 3], severity_number: 17, ..Default::default() },
+        LogRecord { time_unix_nano: u64::MAX, ..Default::default() },
+    ]);
+    assert_eq!(decoded.rejected, 1);
+    assert!(decoded.message.contains("1 of 4 log_records") && decoded.message.contains("time_unix_nano"));
+    let batch = decoded.records;
+    let times: Vec<_> = (0..3).map(|row| nanos(&batch, signal::log::TIME, row)).collect();
+    assert_eq!(times, [7, 8, RECEIVED]);
+    let bodies: Vec<_> = (0..3).map(|row| cell(&batch, signal::log::BODY, row)).collect();
+    assert_eq!(bodies, [None, Some("hello"), Some("[2.0]")]);
+    let kinds: Vec<_> = (0..3).map(|row| cell(&batch, signal::log::BODY_TYPE, row)).collect();
+    assert_eq!(kinds, [None, Some("s"), Some("j")]);
+    let trace = batch.column_by_name(signal::TRACE_ID).expect("in the schema");
+    assert!(trace.is_valid(0) && trace.is_null(1) && trace.is_null(2));
+    assert_eq!(cell(&batch, signal::KEY_ID, 0), None);
+}
+
+#[test]
+fn otlp_63_references_into_a_string_table_are_absent_and_told() {
+    let attribute = pair("k", Kind::StringValueStrindex(3));
+    let decoded = read(&request(vec![Span { attributes: vec![attribute], ..span() }])).expect("no fault");
+    assert_eq!(decoded.rejected, 0);
+    assert!(decoded.message.contains("string table"), "{}", decoded.message);
+    assert_eq!(rest(&decoded.records, 0), [("k".to_owned(), Value::Empty)]);
+}
+
+#[test]
+fn otlp_20_57_values_nest_twenty_levels_and_no_more() {
+    let nested = |levels: usize| {
+        let mut kind = Kind::IntValue(1);
+        for _ in 1..levels {
+            kind = Kind::ArrayValue(ArrayValue { values: vec![AnyValue { value: Some(kind) }] });
+        }
+        request(vec![Span { attributes: vec![pair("deep", kind)], ..span() }])
+    };
+    assert!(read(&nested(20)).is_ok());
+    assert_eq!(read(&nested(21)).map(|_| ()), Err(DecodeError::TooDeep { field: "span.attributes" }));
+    let json = |levels: usize| {
+        let open = r#"{"arrayValue":{"values":["#.repeat(levels - 1);
+        let close = "]}}".repeat(levels - 1);
+        let value = format!("{open}{{\"intValue\":1}}{close}");
+        let ids = r#""traceId":"01010101010101010101010101010101","spanId":"0202020202020202""#;
+        let span = format!(r#"{{{ids},"attributes":[{{"key":"deep","value":{value}}}]}}"#);
+        let text = format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{span}]}}]}}]}}"#);
+        let arrival = Arrival { received_at: UnixNanos(RECEIVED), key_id: None };
+        decode(Signal::Spans, Format::Json, text.as_bytes(), &arrival).map(|decoded| decoded.records.num_rows())
+    };
+    assert_eq!(json(20), Ok(1));
+    assert_eq!(json(21), Err(DecodeError::TooDeep { field: "span.attributes" }));
+    assert!(json(10_000).is_err());
+    assert!(matches!(read(&nested(2_000)), Err(DecodeError::TooDeep { .. })));
+}
+
+fn arrival() -> Arrival {
+    Arrival { received_at: UnixNanos(RECEIVED), key_id: None }
+}
+
+#[test]
+fn a_flood_of_empty_spans_is_refused_before_it_takes_memory() {
+    // two bytes on the wire for a span: 16 MiB hold eight million
+    let mut scope = Vec::new();
+    for _ in 0..8 << 20 {
+        scope.extend([0x12, 0x00]);
+    }
+    let wrap = |inner: &[u8]| {
+        let mut outer = Vec::new();
+        prost::encoding::encode_key(2, prost::encoding::WireType::LengthDelimited, &mut outer);
+        prost::encoding::encode_varint(inner.len() as u64, &mut outer);
+        outer.extend(inner);
+        outer
+    };
+    let mut payload = wrap(&wrap(&scope));
+    payload[0] = 0x0a;
+    let refused = decode(Signal::Spans, Format::Protobuf, &payload, &arrival());
+    assert_eq!(refused.map(|_| ()), Err(DecodeError::TooManyEvents));
+}
+
+#[test]
+fn otlp_70_hostile_texts_survive_and_bad_utf8_is_refused() {
+    let hostile = "\0 \u{202e}evil \u{1b}[31m \u{1e}\u{1f}".repeat(30_000);
+    let attributes = vec![text("note", &hostile), text("url.path", &hostile)];
+    let batch = rows(vec![Span { attributes, name: hostile.clone(), ..span() }]);
+    assert_eq!(cell(&batch, signal::span::NAME, 0), Some(hostile.as_str()));
+    assert_eq!(cell(&batch, "url.path", 0), Some(hostile.as_str()));
+    assert_eq!(rest(&batch, 0), [("note".to_owned(), Value::str(&hostile))]);
+    let mut payload = request(vec![Span { name: "ABCD".to_owned(), ..span() }]).encode_to_vec();
+    let at = payload.windows(4).position(|window| window == b"ABCD").expect("the name is in there");
+    payload[at] = 0xff;
+    let refused = decode(Signal::Spans, Format::Protobuf, &payload, &arrival());
+    let expected = DecodeError::Protobuf { field: "span.name", problem: "not valid UTF-8" };
+    assert_eq!(refused.map(|_| ()), Err(expected));
+}
+
+#[test]
+fn otlp_07_08_empty_requests_and_envelopes_are_no_fault() {
+    for (format, payload) in [(Format::Protobuf, &b""[..]), (Format::Json, b""), (Format::Json, b"{}")] {
+        for signal in Signal::ALL {
+            let decoded = decode(signal, format, payload, &arrival()).expect("empty is fine");
+            assert_eq!(decoded.records.schema(), signal.decoded_schema());
+            assert_eq!((decoded.records.num_rows(), decoded.rejected, decoded.message.as_str()), (0, 0, ""));
+        }
+    }
+    assert_eq!(read(&request(Vec::new())).expect("fine").records.num_rows(), 0);
+}
