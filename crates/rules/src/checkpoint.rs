@@ -67,9 +67,10 @@ struct Group1 {
 impl Engine {
     /// All the engine remembers, as bytes; the rules themselves are not in it.
     pub fn checkpoint(&self) -> Vec<u8> {
-        let counters = self.counters.iter().map(|(id, c)| {
-            (id.clone(), [c.matched, c.detections, c.suppressed, c.late, c.evicted, c.limited])
-        });
+        let counters = self
+            .counters
+            .iter()
+            .map(|(id, c)| (id.clone(), [c.matched, c.detections, c.suppressed, c.late, c.evicted, c.limited]));
         let memory = Memory1 {
             tenants: self.tenants.iter().map(|(name, tenant)| self.save_tenant(name, tenant)).collect(),
             counters: counters.collect(),
@@ -118,7 +119,7 @@ impl Engine {
         });
         let mut rules: Vec<Rule1> = rules.collect();
         rules.sort_by(|left, right| (&left.id, &left.version).cmp(&(&right.id, &right.version)));
-        let muted = tenant.mute.entries().map(|(key, (last, for_nanos))| (key.clone(), *last, *for_nanos));
+        let muted = tenant.mute.entries(tenant.floor).map(|(key, last, for_nanos)| (key.clone(), last, for_nanos));
         let mut muted: Vec<_> = muted.collect();
         muted.sort();
         Tenant1 { name: name.to_string(), newest: tenant.newest, floor: tenant.floor, rules, muted }
@@ -129,7 +130,8 @@ impl Engine {
         tenant.newest = saved.newest;
         tenant.floor = saved.floor;
         for rule in saved.rules {
-            let known = self.set.rules.iter().find(|known| memory_key(known) == (rule.id.clone(), rule.version.clone()));
+            let known =
+                self.set.rules.iter().find(|known| memory_key(known) == (rule.id.clone(), rule.version.clone()));
             let Some(CompiledBody::Correlation(correlation)) = known.map(|known| &known.body) else { continue };
             let mut memory = Memory::default();
             for group in rule.groups {
@@ -138,7 +140,8 @@ impl Engine {
                     if rule >= correlation.feeds.len() {
                         return Err(RestoreError::Identity(format!("rule position {rule}")));
                     }
-                    let events: Result<Vec<EventId>, RestoreError> = events.iter().map(|text| load_event(text)).collect();
+                    let events: Result<Vec<EventId>, RestoreError> =
+                        events.iter().map(|text| load_event(text)).collect();
                     kept.push(Kept { at, rule, value: value.map(Arc::from), events: events?.into() });
                 }
                 let values = group.values.into_iter().map(Arc::from).collect();

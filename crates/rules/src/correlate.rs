@@ -183,9 +183,8 @@ impl Memory {
     fn forget_stale(&mut self, before: i64) {
         for _ in 0..STALE_PER_SETTLING {
             let Some((used, key)) = self.recency.first_key_value() else { return };
-            let is_stale = self.groups.get(key).is_none_or(|group| {
-                group.kept.last().is_none_or(|kept| kept.at < before)
-            });
+            let is_stale =
+                self.groups.get(key).is_none_or(|group| group.kept.last().is_none_or(|kept| kept.at < before));
             if !is_stale {
                 return;
             }

@@ -199,7 +199,8 @@ impl Engine {
         let tenant = self.tenants.entry(name.clone()).or_insert_with(Tenant::new);
         tenant.newest = tenant.newest.max(newest.min(now.0));
         let floor = tenant.floor.max(tenant.newest.saturating_sub(lateness));
-        let mut run = Run { set: &set, settings: self.settings, name, counters: &mut self.counters, detections: Vec::new() };
+        let mut run =
+            Run { set: &set, settings: self.settings, name, counters: &mut self.counters, detections: Vec::new() };
         let mut matches = Matches::new(&set, events);
         run.singles(tenant, &mut matches);
         run.correlations(tenant, Some(&mut matches), floor);
@@ -276,7 +277,14 @@ impl Run<'_> {
         }
     }
 
-    fn single(&mut self, tenant: &mut Tenant, rule: &Compiled, event: &CompiledEvent, matches: &Matches<'_>, row: usize) {
+    fn single(
+        &mut self,
+        tenant: &mut Tenant,
+        rule: &Compiled,
+        event: &CompiledEvent,
+        matches: &Matches<'_>,
+        row: usize,
+    ) {
         let columns = &matches.columns;
         let text = |field: usize| columns.ready(field).and_then(|field| field.text(row));
         let service = text(self.set.service);
@@ -287,7 +295,11 @@ impl Run<'_> {
         }
         let at = matches.events.time(row);
         if let Some(suppress) = rule.suppress.as_ref().filter(|_| self.settings.suppress)
-            && tenant.mute.is_repeat(mute_key(rule, group.iter().map(|(_, value)| value.as_str())), at, suppress.for_nanos)
+            && tenant.mute.is_repeat(
+                mute_key(rule, group.iter().map(|(_, value)| value.as_str())),
+                at,
+                suppress.for_nanos,
+            )
         {
             self.counters(rule).suppressed += 1;
             return;
@@ -353,7 +365,8 @@ impl Run<'_> {
             let for_nanos = rule.suppress.as_ref().map_or(correlation.span_nanos, |suppress| suppress.for_nanos);
             let all: Vec<usize> = (0..firing.group.len()).collect();
             let by = if correlation.by.is_empty() { &all } else { &correlation.by };
-            let key = mute_key(rule, by.iter().filter_map(|position| firing.group.get(*position).map(|value| &**value)));
+            let key =
+                mute_key(rule, by.iter().filter_map(|position| firing.group.get(*position).map(|value| &**value)));
             if mute.is_repeat(key, firing.at, for_nanos) {
                 self.counters(rule).suppressed += 1;
                 return;

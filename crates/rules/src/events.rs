@@ -1,10 +1,10 @@
 //! A batch as the engine sees it: rows with a time and an identity.
 
-use arrow::array::{Array, AsArray, FixedSizeBinaryArray, RecordBatch};
+use arrow::array::{Array, AsArray, FixedSizeBinaryArray, RecordBatch, UInt32Array, UInt64Array};
 use arrow::datatypes::{TimestampNanosecondType, UInt32Type, UInt64Type};
 use model::{EventBatch, EventId, LogId, Lsn, Signal, SpanId, TraceId, signal};
 
-/// Rows of one batch.
+/// Rows of one batch, its columns found once.
 #[derive(Debug)]
 pub struct Events<'b> {
     /// The columns.
@@ -14,19 +14,43 @@ pub struct Events<'b> {
     times: &'b [i64],
     lsn: Lsn,
     first_line: usize,
+    trace_ids: Option<&'b FixedSizeBinaryArray>,
+    span_ids: Option<&'b FixedSizeBinaryArray>,
+    seqs: Option<&'b UInt64Array>,
+    rows: Option<&'b UInt32Array>,
 }
 
 impl<'b> Events<'b> {
     /// Events of the store; `None` when the batch lacks its time column.
     pub fn stored(batch: &'b EventBatch) -> Option<Self> {
-        let column = batch.records.column_by_name(batch.signal.time_column())?;
+        let records = &batch.records;
+        let column = records.column_by_name(batch.signal.time_column())?;
         let times = column.as_primitive_opt::<TimestampNanosecondType>()?.values();
-        Some(Self { records: &batch.records, signal: Some(batch.signal), times, lsn: batch.lsn, first_line: 0 })
+        let ids = |name: &str| records.column_by_name(name).and_then(|column| column.as_fixed_size_binary_opt());
+        Some(Self {
+            trace_ids: ids(signal::TRACE_ID),
+            span_ids: ids(signal::SPAN_ID),
+            seqs: records.column_by_name(signal::SEQ).and_then(|column| column.as_primitive_opt::<UInt64Type>()),
+            rows: records.column_by_name(signal::ROW).and_then(|column| column.as_primitive_opt::<UInt32Type>()),
+            signal: Some(batch.signal),
+            lsn: batch.lsn,
+            ..Self::external(records, times, 0)
+        })
     }
 
     /// Events from elsewhere, named by their position after `first_line`.
     pub fn external(records: &'b RecordBatch, times: &'b [i64], first_line: usize) -> Self {
-        Self { records, signal: None, times, lsn: Lsn(0), first_line }
+        Self {
+            records,
+            signal: None,
+            times,
+            lsn: Lsn(0),
+            first_line,
+            trace_ids: None,
+            span_ids: None,
+            seqs: None,
+            rows: None,
+        }
     }
 
     /// Number of rows.
@@ -46,31 +70,25 @@ impl<'b> Events<'b> {
 
     /// The identity of a row.
     pub fn id(&self, row: usize) -> EventId {
-        let trace = self.bytes(signal::TRACE_ID, row).and_then(TraceId::from_slice);
+        let trace = bytes(self.trace_ids, row).and_then(TraceId::from_slice);
         match self.signal {
             None => EventId::External((self.first_line + row).to_string()),
-            Some(Signal::Spans) => {
-                let span = self.bytes(signal::SPAN_ID, row).and_then(SpanId::from_slice);
-                match (trace, span) {
-                    (Some(trace), Some(span)) => EventId::Span(trace, span),
-                    _ => EventId::External(self.log_id(row).to_string()),
-                }
-            }
+            Some(Signal::Spans) => match (trace, bytes(self.span_ids, row).and_then(SpanId::from_slice)) {
+                (Some(trace), Some(span)) => EventId::Span(trace, span),
+                _ => EventId::External(self.log_id(row).to_string()),
+            },
             Some(Signal::Logs) => EventId::Log(self.log_id(row), trace),
         }
     }
 
-    fn bytes(&self, name: &str, row: usize) -> Option<&'b [u8]> {
-        let column: &FixedSizeBinaryArray = self.records.column_by_name(name)?.as_fixed_size_binary_opt()?;
-        column.is_valid(row).then(|| column.value(row))
-    }
-
     fn log_id(&self, row: usize) -> LogId {
-        let seq = self.records.column_by_name(signal::SEQ).and_then(|column| column.as_primitive_opt::<UInt64Type>());
-        let rows = self.records.column_by_name(signal::ROW).and_then(|column| column.as_primitive_opt::<UInt32Type>());
         LogId {
-            lsn: seq.map_or(self.lsn, |seq| Lsn(seq.value(row))),
-            row: rows.map_or(u32::try_from(row).unwrap_or(u32::MAX), |rows| rows.value(row)),
+            lsn: self.seqs.map_or(self.lsn, |seqs| Lsn(seqs.value(row))),
+            row: self.rows.map_or(u32::try_from(row).unwrap_or(u32::MAX), |rows| rows.value(row)),
         }
     }
+}
+
+fn bytes<'b>(column: Option<&'b FixedSizeBinaryArray>, row: usize) -> Option<&'b [u8]> {
+    column.filter(|column| column.is_valid(row)).map(|column| column.value(row))
 }

@@ -58,7 +58,8 @@ impl<A> Expression<A> {
         match self {
             Self::Atom(atom) => cost(atom),
             Self::All(parts) => {
-                let mut ranked: Vec<(u32, Self)> = parts.drain(..).map(|mut part| (part.cheapest_first(cost), part)).collect();
+                let mut ranked: Vec<(u32, Self)> =
+                    parts.drain(..).map(|mut part| (part.cheapest_first(cost), part)).collect();
                 ranked.sort_by_key(|(cost, _)| *cost);
                 let cheapest = ranked.first().map_or(0, |(cost, _)| *cost);
                 parts.extend(ranked.into_iter().map(|(_, part)| part));

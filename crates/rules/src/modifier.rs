@@ -183,9 +183,10 @@ fn any_of(
             return Some(Expression::any(tests.collect()));
         }
         Comparison::Field => {
-            let tests = listed.iter().filter_map(Node::scalar_text).map(|other| {
-                atom(field, Test::SameAs { other, anchor: modifiers.anchor, cased: modifiers.cased })
-            });
+            let tests = listed
+                .iter()
+                .filter_map(Node::scalar_text)
+                .map(|other| atom(field, Test::SameAs { other, anchor: modifiers.anchor, cased: modifiers.cased }));
             return Some(Expression::any(tests.collect()));
         }
         Comparison::Regex => {

@@ -9,7 +9,11 @@ const REMEMBERED: usize = 100_000;
 #[derive(Debug, Default)]
 pub struct Mute {
     last: HashMap<String, (i64, i64)>,
+    pruned_at: i64,
 }
+
+/// Looking for what can be forgotten is worth it this often, in event time.
+const PRUNE_NANOS: i64 = 10_000_000_000;
 
 impl Mute {
     /// Whether an alert at `at` is a repeat; remembers it when it is not.
@@ -30,12 +34,17 @@ impl Mute {
 
     /// Forgets what can no longer hold anything back.
     pub fn prune(&mut self, floor: i64) {
+        if floor.saturating_sub(self.pruned_at) < PRUNE_NANOS {
+            return;
+        }
+        self.pruned_at = floor;
         self.last.retain(|_, (last, for_nanos)| last.saturating_add(*for_nanos) >= floor);
     }
 
-    /// What is remembered: key, time, for how long.
-    pub fn entries(&self) -> impl Iterator<Item = (&String, &(i64, i64))> {
-        self.last.iter()
+    /// What can still hold something back: key, time, for how long.
+    pub fn entries(&self, floor: i64) -> impl Iterator<Item = (&String, i64, i64)> {
+        let entries = self.last.iter().map(|(key, (last, for_nanos))| (key, *last, *for_nanos));
+        entries.filter(move |(_, last, for_nanos)| last.saturating_add(*for_nanos) >= floor)
     }
 
     /// Takes back what was remembered.

@@ -69,7 +69,8 @@ pub struct Alert {
 impl Alert {
     /// `{"rule": .., "group": {..}, "at_ms": .., "event_ids": [..]}`.
     pub fn to_json(&self) -> Json {
-        let group: Map<String, Json> = self.group.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+        let group: Map<String, Json> =
+            self.group.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
         serde_json::json!({"rule": self.rule, "group": group, "at_ms": self.at_ms, "event_ids": self.event_ids})
     }
 }

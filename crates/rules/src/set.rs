@@ -120,7 +120,15 @@ impl<'r> Linker<'r> {
     fn new(files: &[(&'r str, &'r [Rule])]) -> Self {
         let rules = files.iter().flat_map(|(file, rules)| rules.iter().map(move |rule| (*file, rule))).collect();
         let reports = files.iter().map(|(file, _)| (*file, Report::new(file))).collect();
-        Self { rules, reports, names: HashMap::new(), inputs: Vec::new(), order: Vec::new(), referred: HashMap::new(), filters: Vec::new() }
+        Self {
+            rules,
+            reports,
+            names: HashMap::new(),
+            inputs: Vec::new(),
+            order: Vec::new(),
+            referred: HashMap::new(),
+            filters: Vec::new(),
+        }
     }
 
     fn report(&mut self, file: &str, at: Place, code: &'static str, message: String, hint: String) {
@@ -136,7 +144,8 @@ impl<'r> Linker<'r> {
             for name in std::iter::once(&rule.info.id).chain(rule.name.as_ref().filter(|name| **name != rule.info.id)) {
                 if let Some(first) = self.names.get(name.as_str()) {
                     let message = format!("another rule is already called {name:?}");
-                    let hint = format!("it stands in {} at line {}", self.rules[*first].0, self.rules[*first].1.at.line);
+                    let hint =
+                        format!("it stands in {} at line {}", self.rules[*first].0, self.rules[*first].1.at.line);
                     self.report(file, rule.at, code::DUPLICATE_RULE, message, hint);
                     usable = false;
                 } else {
@@ -167,7 +176,8 @@ impl<'r> Linker<'r> {
         let Some(number) = self.names.get(reference.rule.as_str()).copied() else {
             let names: Vec<&str> = self.names.keys().copied().collect();
             let close = names.iter().find(|name| name.eq_ignore_ascii_case(&reference.rule));
-            let hint = close.map_or("refer to a rule by its id or name".to_owned(), |name| format!("did you mean {name:?}?"));
+            let hint =
+                close.map_or("refer to a rule by its id or name".to_owned(), |name| format!("did you mean {name:?}?"));
             let message = format!("there is no rule {:?}", reference.rule);
             self.report(file, reference.at, code::UNKNOWN_RULE, message, hint);
             return None;
@@ -209,7 +219,8 @@ impl<'r> Linker<'r> {
             if let Some(inputs) = self.inputs[number].take() {
                 let stuck = inputs.iter().position(|input| !placed.contains(input)).unwrap_or(0);
                 let reference = &correlation.rules[stuck];
-                let message = format!("{:?} cannot run: it refers back to this rule, or to a faulty one", reference.rule);
+                let message =
+                    format!("{:?} cannot run: it refers back to this rule, or to a faulty one", reference.rule);
                 self.report(file, reference.at, code::CYCLE, message, "correlations must not form a circle".to_owned());
             }
         }
@@ -259,7 +270,8 @@ impl<'r> Linker<'r> {
             let (file, rule) = self.rules[number];
             let Body::Correlation(correlation) = &rule.body else { continue };
             let inputs = self.inputs[number].clone().unwrap_or_default();
-            let Some(inputs) = inputs.iter().map(|input| numbers.get(input).copied()).collect::<Option<Vec<_>>>() else {
+            let Some(inputs) = inputs.iter().map(|input| numbers.get(input).copied()).collect::<Option<Vec<_>>>()
+            else {
                 continue;
             };
             let mut meaning = rule.meaning.clone();
@@ -271,7 +283,8 @@ impl<'r> Linker<'r> {
             }
         }
         let mut faults: Vec<Diagnostic> = self.reports.into_values().flat_map(Report::into_found).collect();
-        faults.sort_by(|left, right| (&left.file, left.line, left.column).cmp(&(&right.file, right.line, right.column)));
+        faults
+            .sort_by(|left, right| (&left.file, left.line, left.column).cmp(&(&right.file, right.line, right.column)));
         (set, faults)
     }
 
@@ -354,7 +367,8 @@ impl<'r> Linker<'r> {
             match (keys, values) {
                 (Ok(keys), Ok(values)) => wired.push(Feed { rule: *input, keys, values }),
                 (Err(field), _) | (_, Err(field)) => {
-                    let message = format!("{:?} does not group by {field:?}, so its firings have no such field", reference.rule);
+                    let message =
+                        format!("{:?} does not group by {field:?}, so its firings have no such field", reference.rule);
                     let hint = "add the field to that rule's group-by, or name another in an alias".to_owned();
                     self.report(file, reference.at, code::BAD_VALUE, message, hint);
                     return None;

@@ -37,20 +37,29 @@ fn some(text: &'static str) -> Option<&'static str> {
 }
 
 fn spans(events: &[Event]) -> EventBatch {
-    let labels = |texts: Vec<Option<&str>>| -> ArrayRef { Arc::new(texts.into_iter().collect::<DictionaryArray<Int32Type>>()) };
+    let labels =
+        |texts: Vec<Option<&str>>| -> ArrayRef { Arc::new(texts.into_iter().collect::<DictionaryArray<Int32Type>>()) };
     let item = Field::new("item", DataType::Utf8, false);
     let mut rest = ListBuilder::new(StringBuilder::new()).with_field(item);
     for event in events {
         event.rest.iter().for_each(|(key, value)| rest.values().append_value(attribute::entry(key, value)));
         rest.append(true);
     }
-    let resources: Vec<String> = events.iter().map(|event| {
-        let mut list = String::new();
-        event.resource.iter().for_each(|(key, value)| attribute::push_to_list(&mut list, key, &Value::str(value)));
-        list
-    }).collect();
+    let resources: Vec<String> = events
+        .iter()
+        .map(|event| {
+            let mut list = String::new();
+            event.resource.iter().for_each(|(key, value)| attribute::push_to_list(&mut list, key, &Value::str(value)));
+            list
+        })
+        .collect();
     let ids = |size: i32| -> ArrayRef {
-        let id = |event: &Event| { let mut id = vec![0; size as usize]; id[0] = 1; id[1] = event.number; id };
+        let id = |event: &Event| {
+            let mut id = vec![0; size as usize];
+            id[0] = 1;
+            id[1] = event.number;
+            id
+        };
         Arc::new(FixedSizeBinaryArray::try_from_iter(events.iter().map(id)).expect("ids"))
     };
     let times = events.iter().map(|event| START + event.second * SECOND);
@@ -69,7 +78,8 @@ fn spans(events: &[Event]) -> EventBatch {
         ("user.id", Arc::new(events.iter().map(|event| some(event.user)).collect::<StringArray>())),
         ("attrs_rest", Arc::new(rest.finish())),
     ];
-    let records = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| (name, column, true)));
+    let records =
+        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| (name, column, true)));
     EventBatch {
         tenant: TenantId::default_tenant(),
         signal: Signal::Spans,
@@ -85,14 +95,17 @@ fn compile(text: &str) -> Arc<RuleSet> {
     book.compile()
 }
 
-const FAILED: &str = "title: failed\nname: failed\ndetection: {s: {http.route: /login, http.response.status_code: 401}, condition: s}\n";
+const FAILED: &str =
+    "title: failed\nname: failed\ndetection: {s: {http.route: /login, http.response.status_code: 401}, condition: s}\n";
 
 fn correlation(text: &str) -> String {
     format!("{FAILED}---\ntitle: many\nname: many\n{text}\n")
 }
 
 fn three_in_a_minute(more: &str) -> String {
-    correlation(&format!("{more}correlation: {{type: event_count, rules: [failed], group-by: [user.id], timespan: 1m, condition: {{gte: 3}}}}"))
+    correlation(&format!(
+        "{more}correlation: {{type: event_count, rules: [failed], group-by: [user.id], timespan: 1m, condition: {{gte: 3}}}}"
+    ))
 }
 
 fn at(second: i64) -> UnixNanos {
@@ -105,7 +118,9 @@ const LATER: UnixNanos = UnixNanos(START + 1_000_000 * SECOND);
 fn moments(detections: &[Detection]) -> Vec<String> {
     let mut shown: Vec<String> = detections
         .iter()
-        .map(|found| format!("{} {}", (found.at.0 - START) / SECOND, found.group.first().map_or("", |(_, value)| value)))
+        .map(|found| {
+            format!("{} {}", (found.at.0 - START) / SECOND, found.group.first().map_or("", |(_, value)| value))
+        })
         .collect();
     shown.sort();
     shown
@@ -118,12 +133,17 @@ fn counters(engine: &Engine, rule: &str) -> RuleCounters {
 #[test]
 fn fields_are_found_wherever_the_store_keeps_them() {
     let event = Event {
-        rest: vec![("http.request.header.x", Value::str("abc")), ("user.roles", Value::Json(r#"["staff","admin"]"#.into()))],
+        rest: vec![
+            ("http.request.header.x", Value::str("abc")),
+            ("user.roles", Value::Json(r#"["staff","admin"]"#.into())),
+        ],
         resource: vec![("k8s.namespace.name", "shop")],
         ..login(0, 1, "u1")
     };
     let matches = |selection: &str| {
-        let rule = format!("title: t\nlogsource: {{product: otel, category: span}}\ndetection: {{s: {selection}, condition: s}}\n");
+        let rule = format!(
+            "title: t\nlogsource: {{product: otel, category: span}}\ndetection: {{s: {selection}, condition: s}}\n"
+        );
         !Engine::new(compile(&rule)).evaluate(&spans(std::slice::from_ref(&event)), LATER).is_empty()
     };
     for selection in [
@@ -144,14 +164,20 @@ fn fields_are_found_wherever_the_store_keeps_them() {
 
 #[test]
 fn a_rule_for_logs_does_not_look_at_spans() {
-    let rule = |category: &str| format!("title: t\nlogsource: {{product: otel, category: {category}}}\ndetection: {{s: {{user.id: u1}}, condition: s}}\n");
-    let found = |category: &str| Engine::new(compile(&rule(category))).evaluate(&spans(&[login(0, 1, "u1")]), LATER).len();
+    let rule = |category: &str| {
+        format!(
+            "title: t\nlogsource: {{product: otel, category: {category}}}\ndetection: {{s: {{user.id: u1}}, condition: s}}\n"
+        )
+    };
+    let found =
+        |category: &str| Engine::new(compile(&rule(category))).evaluate(&spans(&[login(0, 1, "u1")]), LATER).len();
     assert_eq!((found("span"), found("log"), found("webserver")), (1, 0, 1));
 }
 
 #[test]
 fn a_detection_says_what_was_seen_and_names_its_evidence() {
-    let mut engine = Engine::new(compile(&three_in_a_minute("id: 11111111-1111-4111-8111-111111111111\nlevel: high\nauthor: Me\n")));
+    let mut engine =
+        Engine::new(compile(&three_in_a_minute("id: 11111111-1111-4111-8111-111111111111\nlevel: high\nauthor: Me\n")));
     let batch = spans(&[login(0, 1, "u1"), login(10, 2, "u1"), login(20, 3, "u1")]);
     let found = engine.evaluate(&batch, LATER);
     let [detection] = found.as_slice() else { panic!("one detection, got {found:?}") };
@@ -183,7 +209,8 @@ fn arrival_order_within_the_lateness_does_not_matter() {
         let play = |events: &[Event], size: usize| {
             let settings = Settings { suppress: false, ..Settings::default() };
             let mut engine = Engine::with_settings(Arc::clone(&set), settings);
-            let mut found: Vec<Detection> = events.chunks(size).flat_map(|chunk| engine.evaluate(&spans(chunk), LATER)).collect();
+            let mut found: Vec<Detection> =
+                events.chunks(size).flat_map(|chunk| engine.evaluate(&spans(chunk), LATER)).collect();
             found.extend(engine.tick(at(10_000)));
             assert_eq!(counters(&engine, "many").late, 0);
             moments(&found)
@@ -231,8 +258,9 @@ fn repeats_are_held_back_for_as_long_as_the_rule_says() {
 
 #[test]
 fn absence_fires_when_the_watermark_passes_and_not_before() {
-    let rule = correlation("correlation: {type: temporal, condition: failed and not ok, group-by: [user.id], timespan: 30s}")
-        + "---\ntitle: ok\nname: ok\ndetection: {s: {http.response.status_code: 200}, condition: s}\n";
+    let rule =
+        correlation("correlation: {type: temporal, condition: failed and not ok, group-by: [user.id], timespan: 30s}")
+            + "---\ntitle: ok\nname: ok\ndetection: {s: {http.response.status_code: 200}, condition: s}\n";
     let ok = |second, number, user| Event { status: Some(200), ..login(second, number, user) };
     let mut engine = Engine::new(compile(&rule));
     assert_eq!(engine.evaluate(&spans(&[login(0, 1, "u1"), login(0, 2, "u2"), ok(29, 3, "u2")]), at(30)), []);
@@ -269,7 +297,8 @@ fn a_checkpoint_in_the_middle_changes_nothing() {
         + "---\ntitle: chain\nname: chain\ncorrelation: {type: event_count, rules: [many], group-by: [user.id], timespan: 1m, condition: {eq: 2}}\n";
     let set = compile(&rule);
     let settings = Settings { suppress: false, lateness: Duration::from_secs(10), ..Settings::default() };
-    let events: Vec<Event> = (0..90).map(|n| login(i64::from(n) * 7 % 90, n, if n % 2 == 0 { "u1" } else { "u2" })).collect();
+    let events: Vec<Event> =
+        (0..90).map(|n| login(i64::from(n) * 7 % 90, n, if n % 2 == 0 { "u1" } else { "u2" })).collect();
     let whole = {
         let mut engine = Engine::with_settings(Arc::clone(&set), settings);
         let found: Vec<Detection> = events.chunks(10).flat_map(|chunk| engine.evaluate(&spans(chunk), LATER)).collect();
@@ -293,7 +322,9 @@ fn a_checkpoint_in_the_middle_changes_nothing() {
 fn editing_one_rule_leaves_the_memory_of_others_alone() {
     let text = |threshold: u32, title: &str| {
         three_in_a_minute("").replace("title: many", &format!("title: {title}"))
-            + &format!("---\ntitle: other\nname: other\ncorrelation: {{type: event_count, rules: [failed], group-by: [user.id], timespan: 1m, condition: {{gte: {threshold}}}}}\n")
+            + &format!(
+                "---\ntitle: other\nname: other\ncorrelation: {{type: event_count, rules: [failed], group-by: [user.id], timespan: 1m, condition: {{gte: {threshold}}}}}\n"
+            )
     };
     let mut engine = Engine::new(compile(&text(3, "many")));
     engine.evaluate(&spans(&[login(0, 1, "u1"), login(1, 2, "u1")]), LATER);

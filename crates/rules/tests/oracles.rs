@@ -35,21 +35,28 @@ fn correlations_fire_at_the_moments_the_oracle_names() {
         book.update("rule.yml", case["rule_yaml"].as_str().expect("text")).expect("a valid rule");
         let mut lines: Vec<String> = Vec::new();
         for row in case["events"].as_array().expect("events") {
-            let named = columns.iter().zip(row.as_array().expect("row")).map(|(name, value)| ((*name).to_owned(), value.clone()));
+            let named = columns
+                .iter()
+                .zip(row.as_array().expect("row"))
+                .map(|(name, value)| ((*name).to_owned(), value.clone()));
             lines.push(Json::Object(named.collect()).to_string());
         }
         // the order of lines must not matter
         lines.reverse();
         let found = offline::replay(&book.compile(), lines.iter().map(String::as_str), "ts", "id").expect("replayed");
-        let found: BTreeSet<String> = found.iter().map(|alert| {
-            let json = alert.to_json();
-            format!("{} {} {}", json["at_ms"], json["group"], json["event_ids"])
-        }).collect();
+        let found: BTreeSet<String> = found
+            .iter()
+            .map(|alert| {
+                let json = alert.to_json();
+                format!("{} {} {}", json["at_ms"], json["group"], json["event_ids"])
+            })
+            .collect();
         let expected = case["expected"].as_array().expect("expected");
         alerts += expected.len();
-        let expected: BTreeSet<String> = expected.iter().map(|alert| {
-            format!("{} {} {}", alert["at_ms"], alert["group"], alert["event_ids"])
-        }).collect();
+        let expected: BTreeSet<String> = expected
+            .iter()
+            .map(|alert| format!("{} {} {}", alert["at_ms"], alert["group"], alert["event_ids"]))
+            .collect();
         if found != expected {
             let missing: Vec<_> = expected.difference(&found).take(3).collect();
             let surplus: Vec<_> = found.difference(&expected).take(3).collect();
@@ -76,14 +83,14 @@ fn sigmahq_rules_match_the_events_the_oracle_names() {
     faults.iter().take(20).for_each(|fault| println!("{fault}"));
     let set = book.compile();
     let events = std::fs::read_to_string(path.join("events.ndjson")).expect("readable");
-    let lines: Vec<String> = events
-        .lines()
-        .map(|line| serde_json::from_str::<Json>(line).expect("JSON")["event"].to_string())
-        .collect();
+    let lines: Vec<String> =
+        events.lines().map(|line| serde_json::from_str::<Json>(line).expect("JSON")["event"].to_string()).collect();
     let golden = read_json(path.join("golden-matrix.json"));
     let mut expected: BTreeSet<(String, u64)> = BTreeSet::new();
     for (rule, events) in golden["matches"].as_object().expect("matches") {
-        expected.extend(events.as_array().expect("events").iter().map(|event| (rule.clone(), event.as_u64().expect("line"))));
+        expected.extend(
+            events.as_array().expect("events").iter().map(|event| (rule.clone(), event.as_u64().expect("line"))),
+        );
     }
     let found = offline::match_events(&set, lines.iter().map(String::as_str)).expect("matched");
     let found: BTreeSet<(String, u64)> = found.into_iter().map(|found| (found.rule, found.event as u64)).collect();
@@ -94,7 +101,12 @@ fn sigmahq_rules_match_the_events_the_oracle_names() {
         println!("differs: {rule} {:?} event {event}", titles.get(rule.as_str()));
     }
     let differing = expected.symmetric_difference(&found).count() as u64;
-    println!("{} of {verdicts} verdicts identical, {} rules compiled, {} files with faults", verdicts - differing, set.len(), faults.len());
+    println!(
+        "{} of {verdicts} verdicts identical, {} rules compiled, {} files with faults",
+        verdicts - differing,
+        set.len(),
+        faults.len()
+    );
     assert_eq!((differing, set.len() as u64, faults.len()), (0, rules, 0));
 }
 

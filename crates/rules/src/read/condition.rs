@@ -8,11 +8,7 @@ const DEPTH: usize = 64;
 const TOKENS: usize = 2_000;
 
 /// Parses a condition over named parts; `None` after reporting.
-pub fn parse<A: Clone>(
-    node: &Node,
-    parts: &[(String, Expression<A>)],
-    report: &mut Report,
-) -> Option<Expression<A>> {
+pub fn parse<A: Clone>(node: &Node, parts: &[(String, Expression<A>)], report: &mut Report) -> Option<Expression<A>> {
     let Value::Text(text, one_line) = &node.value else {
         let message = format!("a condition must be text, got {}", node.value.type_name());
         report.add(node.at, code::WRONG_TYPE, message, "");
@@ -27,9 +23,12 @@ pub fn parse<A: Clone>(
         let expression = parser.or()?;
         match parser.peek() {
             None => Ok(expression),
-            Some((offset, found)) => {
-                Err(Fault::new(offset, code::BAD_CONDITION, format!("{found:?} cannot follow here"), "join parts with and, or"))
-            }
+            Some((offset, found)) => Err(Fault::new(
+                offset,
+                code::BAD_CONDITION,
+                format!("{found:?} cannot follow here"),
+                "join parts with and, or",
+            )),
         }
     });
     parsed.map_err(|fault| report.add(place(fault.offset), fault.code, fault.message, fault.hint)).ok()
