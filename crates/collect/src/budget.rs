@@ -12,6 +12,7 @@ use crate::status::Refusal;
 pub(crate) struct Budget {
     limit_bytes: u64,
     used_bytes: AtomicU64,
+    requests: AtomicU64,
 }
 
 /// A request's share of the budget; given back when dropped.
@@ -23,15 +24,20 @@ pub(crate) struct Reservation {
 
 impl Budget {
     pub fn new(limit_bytes: u64) -> Arc<Self> {
-        Arc::new(Self { limit_bytes, used_bytes: AtomicU64::new(0) })
+        Arc::new(Self { limit_bytes, used_bytes: AtomicU64::new(0), requests: AtomicU64::new(0) })
     }
 
     /// Takes `bytes`, or refuses when they would pass the limit.
     pub fn reserve(self: &Arc<Self>, bytes: u64) -> Result<Reservation, Refusal> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
         let mut reservation = Reservation { budget: Arc::clone(self), bytes: 0 };
         reservation.grow(bytes)?;
-        metrics::gauge!(metric::COLLECT_IN_FLIGHT).increment(1.0);
         Ok(reservation)
+    }
+
+    fn note(&self) {
+        metrics::gauge!(metric::COLLECT_IN_FLIGHT_BYTES).set(self.used_bytes.load(Ordering::Relaxed) as f64);
+        metrics::gauge!(metric::COLLECT_IN_FLIGHT).set(self.requests.load(Ordering::Relaxed) as f64);
     }
 }
 
@@ -45,6 +51,7 @@ impl Reservation {
             return Err(Refusal::Busy);
         }
         self.bytes += more;
+        self.budget.note();
         Ok(())
     }
 
@@ -55,6 +62,7 @@ impl Reservation {
         }
         self.budget.used_bytes.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
         self.bytes = bytes;
+        self.budget.note();
         Ok(())
     }
 
@@ -66,9 +74,9 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        let before = self.budget.used_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
-        metrics::gauge!(metric::COLLECT_IN_FLIGHT_BYTES).set((before - self.bytes) as f64);
-        metrics::gauge!(metric::COLLECT_IN_FLIGHT).decrement(1.0);
+        self.budget.used_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.budget.requests.fetch_sub(1, Ordering::Relaxed);
+        self.budget.note();
     }
 }
 

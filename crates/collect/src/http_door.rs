@@ -34,7 +34,8 @@ pub(crate) async fn serve(intake: &Intake, mut request: Request<Incoming>) -> (R
         }
         Err(refusal) => {
             refusal.log();
-            if request.version() < Version::HTTP_2 {
+            // a client that was too slow to be read is not waited for again
+            if request.version() < Version::HTTP_2 && !matches!(refusal, Refusal::Deadline) {
                 body::discard(request.body_mut()).await;
             }
             // a client whose content type is not understood is most likely a person
