@@ -35,3 +35,4 @@ pub use diagnostic::Diagnostic;
 pub use engine::{Engine, RuleCounters, Settings};
 pub use example::{Outcome, TestOutcome, run_tests};
 pub use set::RuleSet;
+pub use yaml::FILE_BYTES;
