@@ -22,26 +22,27 @@ fn main() {
     files.sort();
     let mut code = String::from("static FILES: &[File] = &[\n");
     for (index, (name, path)) in files.iter().enumerate() {
-        let bytes = fs::read(path).expect("a listed file can be read");
+        // gone since it was listed: the interface is being built again, and cargo will be back for it
+        let Ok(bytes) = fs::read(path) else { continue };
+        // a copy, so that a later build of the interface cannot take files away from under the compiler
+        let whole = keep(&out.join(format!("{index}.file")), &bytes);
         let gzip = gzip(&bytes).filter(|packed| packed.len() < bytes.len() * 9 / 10);
         let packed = gzip.map_or_else(
             || "None".to_owned(),
-            |packed| {
-                let path = out.join(format!("{index}.gz"));
-                fs::write(&path, packed).expect("the output directory can be written");
-                format!("Some(include_bytes!({path:?}))")
-            },
+            |packed| format!("Some({})", keep(&out.join(format!("{index}.gz")), &packed)),
         );
         let etag = format!("\\\"{:08x}{:x}\\\"", crc32c::crc32c(&bytes), bytes.len());
-        let path = path.canonicalize().expect("a listed file has a path");
-        writeln!(
-            code,
-            "    File {{ path: {name:?}, etag: \"{etag}\", bytes: include_bytes!({path:?}), gzip: {packed} }},"
-        )
-        .expect("writing to a string");
+        writeln!(code, "    File {{ path: {name:?}, etag: \"{etag}\", bytes: {whole}, gzip: {packed} }},")
+            .expect("writing to a string");
     }
     code.push_str("];\n");
     fs::write(out.join("files.rs"), code).expect("the output directory can be written");
+}
+
+/// Writes a file for the compiler and gives the code that takes it in.
+fn keep(path: &Path, bytes: &[u8]) -> String {
+    fs::write(path, bytes).expect("the output directory can be written");
+    format!("include_bytes!({path:?})")
 }
 
 fn list(folder: &Path, prefix: &str, files: &mut Vec<(String, PathBuf)>) {

@@ -14,10 +14,12 @@ mod params;
 mod problem;
 mod router;
 mod routes;
+mod serve;
 mod state;
 mod web;
 mod wire;
 
 pub use gate::SESSION_COOKIE;
-pub use router::{router, serve};
+pub use router::router;
+pub use serve::serve;
 pub use state::{ApiState, Auth, Check, Parts, Settings};

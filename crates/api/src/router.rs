@@ -1,10 +1,8 @@
-//! The house front: all routes, the API document, and the loop that serves them.
+//! The house front: all routes, and the API document.
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use runtime::Stop;
-use tokio::net::TcpListener;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa::openapi::{Components, InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_axum::router::OpenApiRouter;
@@ -60,12 +58,4 @@ fn document(version: &str) -> OpenApi {
     let mut components = Components::new();
     components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     OpenApiBuilder::new().info(info).components(Some(components)).build()
-}
-
-/// Serves until asked to stop; requests that are being worked on finish first, streams end at once.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn serve(listener: TcpListener, router: Router, stop: Stop) -> std::io::Result<()> {
-    axum::serve(listener, router).with_graceful_shutdown(async move { stop.asked().await }).await
 }

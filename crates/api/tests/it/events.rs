@@ -244,3 +244,19 @@ async fn an_answer_says_how_long_it_took_and_takes_up_the_callers_trace() {
     assert_eq!(answer.header("cache-control"), "no-store");
     assert!(answer.header("content-security-policy").contains("frame-ancestors 'none'"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trace_of_ten_thousand_spans_arrives_whole() {
+    let house = House::new().await;
+    let user = house.user().await;
+    let start = u64::try_from(NOW).unwrap() - 600_000_000_000;
+    let trace = simulate::big_trace(7, 10_000, start);
+    for export in &trace.exports {
+        house.store_protobuf(Signal::Spans, &export.body);
+    }
+    let path = format!("/api/v1/traces/{:032x}", u128::from_be_bytes(trace.trace_id));
+    let answer = user.get(&path).await;
+    let shown = answer.json();
+    assert_eq!((&shown["span_count"], &shown["truncated"]), (&json!(10_000), &json!(false)));
+    assert_eq!(shown["spans"].as_array().map(Vec::len), Some(10_000));
+}

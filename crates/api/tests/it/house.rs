@@ -139,8 +139,17 @@ impl House {
 
     /// Stores an OTLP/JSON request, as the corridor would.
     pub fn store(&self, signal: Signal, request: &Value) {
+        self.store_bytes(signal, otlp::Format::Json, request.to_string().as_bytes());
+    }
+
+    /// The same in protobuf.
+    pub fn store_protobuf(&self, signal: Signal, request: &[u8]) {
+        self.store_bytes(signal, otlp::Format::Protobuf, request);
+    }
+
+    fn store_bytes(&self, signal: Signal, format: otlp::Format, request: &[u8]) {
         let arrival = otlp::Arrival { received_at: UnixNanos(NOW), key_id: None };
-        let decoded = otlp::decode(signal, otlp::Format::Json, request.to_string().as_bytes(), &arrival).unwrap();
+        let decoded = otlp::decode(signal, format, request, &arrival).unwrap();
         assert_eq!(decoded.rejected, 0, "{}", decoded.message);
         let batch = EventBatch {
             tenant: TenantId::default_tenant(),
