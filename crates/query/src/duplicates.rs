@@ -105,6 +105,3 @@ fn without_copies(batches: &[RecordBatch], groups: &[Vec<Place>]) -> Result<Vec<
     }
     Ok(kept)
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,29 +1,33 @@
 //! The query engine as this house sets it up: one session per query, with its own catalog and its own memory.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::MemoryCatalogProviderList;
 use datafusion::dataframe::DataFrame;
+use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::cache::cache_manager::CacheManagerConfig;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::ScalarUDF;
+use datafusion::object_store::local::LocalFileSystem;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::TryStreamExt;
 
-use crate::{Limits, QueryError, entries};
+use crate::{Limits, QueryError, entries, table};
 
 /// Rows per batch while a query runs.
 const BATCH_ROWS: usize = 8_192;
 /// Parallel parts of a query.
 const PARTITIONS: usize = 2;
 
-/// What sessions share: functions, the cache of file footers, the spill directory.
+/// What sessions share: functions, the cache of file footers, the lake's directory, the spill directory.
 #[derive(Debug)]
 pub(crate) struct Engine {
     base: RuntimeEnv,
@@ -41,7 +45,7 @@ pub(crate) struct Collected {
 }
 
 impl Engine {
-    pub(crate) fn new(limits: &Limits) -> Result<Self, QueryError> {
+    pub(crate) fn new(lake_dir: &Path, limits: &Limits) -> Result<Self, QueryError> {
         let cache =
             CacheManagerConfig { metadata_cache_limit: limits.footer_cache_bytes, ..CacheManagerConfig::default() };
         let disk = DiskManagerBuilder::default()
@@ -49,6 +53,13 @@ impl Engine {
             .with_max_temp_directory_size(limits.spill_bytes);
         let builder = RuntimeEnvBuilder::new().with_cache_manager(cache).with_disk_manager_builder(disk);
         let base = builder.build().map_err(QueryError::Plan)?;
+        // no session can read anything outside of the lake, whatever a text talks the engine into
+        let local = ObjectStoreUrl::local_filesystem();
+        base.deregister_object_store(local.as_ref()).map_err(QueryError::Plan)?;
+        let files = LocalFileSystem::new_with_prefix(lake_dir);
+        let files = files.map_err(|error| QueryError::Plan(DataFusionError::ObjectStore(Box::new(error))))?;
+        let url = table::lake_url().map_err(QueryError::Plan)?;
+        base.register_object_store(url.as_ref(), Arc::new(files));
         let mut functions = SessionStateDefaults::default_scalar_functions();
         functions.push(entries::function());
         Ok(Self { base, functions, memory_bytes: limits.memory_bytes, result_bytes: limits.result_bytes })
@@ -57,6 +68,12 @@ impl Engine {
     /// A session that knows no table yet, with memory of its own and every function.
     pub(crate) fn session(&self) -> Result<SessionContext, QueryError> {
         self.session_with(self.functions.clone())
+    }
+
+    /// Names of every scalar function there is.
+    #[cfg(test)]
+    pub(crate) fn function_names(&self) -> Vec<&str> {
+        self.functions.iter().map(|function| function.name()).collect()
     }
 
     /// A session whose SQL may call only the functions that `allows` says yes to.
@@ -118,7 +135,7 @@ impl Engine {
     }
 
     /// Gives an error of planning its face.
-    pub(crate) fn failed(&self, error: datafusion::error::DataFusionError) -> QueryError {
+    pub(crate) fn failed(&self, error: DataFusionError) -> QueryError {
         QueryError::from_engine(error, self.memory_bytes)
     }
 }

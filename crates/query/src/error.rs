@@ -103,8 +103,11 @@ impl QueryError {
 
     /// Sorts an engine error: out of memory has its own face, everything else is a fault of the plan.
     pub(crate) fn from_engine(error: DataFusionError, memory_limit_bytes: usize) -> Self {
+        // the limit of temporary files has no kind of its own in the engine, only this text
+        let out_of_spill = || error.to_string().contains("during the spilling process");
         match error.find_root() {
             DataFusionError::ResourcesExhausted(_) => Self::Memory { limit_bytes: memory_limit_bytes },
+            _ if out_of_spill() => Self::Memory { limit_bytes: memory_limit_bytes },
             _ => Self::Plan(error),
         }
     }

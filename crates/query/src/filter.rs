@@ -150,6 +150,3 @@ fn encodings(key: &str, value: &str) -> Vec<String> {
 fn any(ways: Vec<Expr>) -> Expr {
     ways.into_iter().reduce(Expr::or).unwrap_or_else(|| lit(ScalarValue::Boolean(Some(false))))
 }
-
-#[cfg(test)]
-mod tests;

@@ -17,7 +17,8 @@ pub struct Limits {
     pub memory_bytes: usize,
     /// Temporary files of all queries together; then `Memory`.
     pub spill_bytes: u64,
-    /// File footers and trace filters kept in memory, each; the least recently used go first.
+    /// Trace filters, footers for trace lookups and footers for searches kept in memory, so much for each of the three;
+    /// the least recently used go first.
     pub footer_cache_bytes: usize,
     /// Items of one page; a larger `limit` is an `Invalid` search.
     pub max_items: usize,
@@ -50,9 +51,9 @@ impl Default for Limits {
             max_waiting: 32,
             worker_threads: 2,
             time: Duration::from_secs(20),
-            memory_bytes: 128 << 20,
+            memory_bytes: 64 << 20,
             spill_bytes: 1 << 30,
-            footer_cache_bytes: 64 << 20,
+            footer_cache_bytes: 32 << 20,
             max_items: 1_000,
             max_filters: 32,
             trace_rows: 100_000,

@@ -2,22 +2,23 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array,
 };
 use arrow::compute::{cast, take_record_batch};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{SchemaRef, TimestampNanosecondType};
 use arrow::error::ArrowError;
 use lake::{FileEntry, Snapshot};
-use model::TraceId;
-use model::signal::TRACE_ID;
+use model::signal::{TRACE_ID, span};
+use model::{TraceId, UnixNanos};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowPredicateFn, ParquetRecordBatchReaderBuilder, RowFilter};
+use parquet::arrow::arrow_reader::{ArrowPredicateFn, ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowFilter};
 use tokio::time::Instant;
 
 use crate::QueryError;
-use crate::footer::{self, Footer, Footers};
+use crate::footer::{self, Footers};
 
 /// Rows decoded at once.
 const BATCH_ROWS: usize = 8_192;
@@ -30,6 +31,8 @@ pub(crate) struct Lookup {
     pub schema: SchemaRef,
     /// Rows to bring at most.
     pub max_rows: usize,
+    /// Files that end so long before the earliest row found are not looked at any more.
+    pub max_gap_nanos: i64,
     /// When to give up.
     pub deadline: Instant,
 }
@@ -67,12 +70,15 @@ impl Lookup {
                 break;
             }
             if Instant::now() >= self.deadline {
-                return Err(QueryError::Timeout { limit: std::time::Duration::ZERO });
+                // whoever set the deadline puts the limit in
+                return Err(QueryError::Timeout { limit: Duration::ZERO });
             }
-            let footer = footers.get(entry)?;
-            let groups = footer.groups_with(&self.traces);
+            if is_past_gap(earliest(&found.batches), entry, self.max_gap_nanos) {
+                break;
+            }
+            let groups = footers.filters(entry)?.groups_with(&self.traces);
             if !groups.is_empty() {
-                let batches = self.read(entry, &footer, groups, &traces, room + 1)?;
+                let batches = self.read(entry, &*footers.footer(entry)?, groups, &traces, room + 1)?;
                 keep(batches, &mut room, &mut found);
             }
         }
@@ -82,21 +88,21 @@ impl Lookup {
     fn read(
         &self,
         entry: &FileEntry,
-        footer: &Footer,
+        footer: &ArrowReaderMetadata,
         groups: Vec<usize>,
         traces: &Arc<HashSet<[u8; 16]>>,
         limit: usize,
     ) -> Result<Vec<RecordBatch>, QueryError> {
-        let columns = footer.metadata.parquet_schema();
+        let columns = footer.parquet_schema();
         let names = self.schema.fields().iter().map(|field| field.name().as_str());
         // names are matched as top-level columns: an attribute name may contain dots
-        let tops: Vec<usize> = names.filter_map(|name| footer.metadata.schema().index_of(name).ok()).collect();
+        let tops: Vec<usize> = names.filter_map(|name| footer.schema().index_of(name).ok()).collect();
         let traces = Arc::clone(traces);
-        let trace_column = footer.metadata.schema().index_of(TRACE_ID)?;
+        let trace_column = footer.schema().index_of(TRACE_ID)?;
         let only_trace = ProjectionMask::roots(columns, [trace_column]);
         let matches = ArrowPredicateFn::new(only_trace, move |batch| Ok(matching(batch.column(0), &traces)));
         let mask = ProjectionMask::roots(columns, tops);
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(footer::open(entry)?, footer.metadata.clone())
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(footer::open(entry)?, footer.clone())
             .with_row_groups(groups)
             .with_projection(mask)
             .with_row_filter(RowFilter::new(vec![Box::new(matches)]))
@@ -122,6 +128,18 @@ fn keep(batches: Vec<RecordBatch>, room: &mut usize, found: &mut Found) {
             found.batches.push(batch.slice(0, rows));
         }
     }
+}
+
+/// The earliest start among the rows found; `None` when there is none.
+fn earliest(batches: &[RecordBatch]) -> Option<UnixNanos> {
+    let starts = batches.iter().filter_map(|batch| batch.column_by_name(span::START_TIME));
+    let starts = starts.filter_map(|column| column.as_primitive_opt::<TimestampNanosecondType>());
+    starts.filter_map(arrow::compute::min).min().map(UnixNanos)
+}
+
+/// Files come with the latest first, so nothing of the trace is expected behind this one either.
+fn is_past_gap(earliest: Option<UnixNanos>, entry: &FileEntry, max_gap_nanos: i64) -> bool {
+    earliest.is_some_and(|earliest| entry.zone.max_time < earliest.plus(-max_gap_nanos))
 }
 
 fn matching(column: &ArrayRef, traces: &HashSet<[u8; 16]>) -> BooleanArray {

@@ -59,11 +59,27 @@ impl<T> Drop for Work<T> {
     }
 }
 
+/// Counts a query as running for as long as it lives.
+struct Running;
+
+impl Running {
+    fn new() -> Self {
+        metrics::gauge!(metric::QUERY_RUNNING).increment(1.0);
+        Self
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        metrics::gauge!(metric::QUERY_RUNNING).decrement(1.0);
+    }
+}
+
 impl Query {
     /// Starts the query threads.
     ///
     /// # Errors
-    /// [`QueryError::Threads`] when they cannot be started.
+    /// [`QueryError::Threads`] when they cannot be started, [`QueryError::Plan`] when the lake's directory is gone.
     pub fn new(lake: Lake, clock: Clock, limits: Limits) -> Result<Self, QueryError> {
         let threads = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(limits.worker_threads.max(1))
@@ -73,7 +89,7 @@ impl Query {
             .enable_all()
             .build()
             .map_err(|error| QueryError::Threads(error.to_string()))?;
-        let engine = Engine::new(&limits)?;
+        let engine = Engine::new(&lake.settings().dir, &limits)?;
         let footers = Footers::new(limits.footer_cache_bytes);
         let admission = Admission::new(&limits);
         let threads = Threads(Some(threads));
@@ -124,16 +140,13 @@ impl Query {
     ) -> Result<T, QueryError> {
         let seat = self.inner.admission.enter().await?;
         let Some(threads) = &self.inner.threads.0 else { return Err(QueryError::Threads("stopped".to_owned())) };
-        let running = metrics::gauge!(metric::QUERY_RUNNING);
-        running.increment(1.0);
-        // the seat goes along: it is free when the work has really ended, not when the caller stopped waiting
+        let running = Running::new();
+        // the seat goes along: it is free when the work has ended or is cut off, not when the caller stopped waiting
         let mut work = Work(threads.spawn(async move {
-            let _seat = seat;
+            let _while_it_runs = (seat, running);
             work.await
         }));
-        let answer = (&mut work.0).await;
-        running.decrement(1.0);
-        answer.map_err(|error| QueryError::Threads(error.to_string()))?
+        (&mut work.0).await.map_err(|error| QueryError::Threads(error.to_string()))?
     }
 }
 

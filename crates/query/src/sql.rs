@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use datafusion::catalog::default_table_source::source_as_provider;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::DataFusionError;
@@ -26,17 +27,16 @@ use crate::table::{Selectivity, SnapshotTable};
 use crate::{Limits, Query, QueryError};
 
 /// Scalar functions a text may call. Left out are those that read something else than their arguments or that make
-/// much out of little (`repeat`, `lpad`, `range` and the like), because what they allocate is not counted.
+/// much out of little (`repeat`, `lpad`, `replace`, `range` and the like): what they allocate is not counted.
 const ALLOWED_FUNCTIONS: &[&str] = &[
+    "abs",
     "array_any_value",
     "array_append",
     "array_concat",
-    "array_contains",
     "array_dims",
     "array_distance",
     "array_distinct",
     "array_element",
-    "array_empty",
     "array_except",
     "array_has",
     "array_has_all",
@@ -67,6 +67,7 @@ const ALLOWED_FUNCTIONS: &[&str] = &[
     "bit_length",
     "btrim",
     "cardinality",
+    "ceil",
     "character_length",
     "chr",
     "coalesce",
@@ -78,18 +79,25 @@ const ALLOWED_FUNCTIONS: &[&str] = &[
     "date_bin",
     "date_part",
     "date_trunc",
+    "decode",
     "empty",
+    "encode",
     "ends_with",
+    "exp",
     "find_in_set",
     "flatten",
+    "floor",
     "from_unixtime",
     "get_field",
     "greatest",
     "initcap",
     "least",
     "left",
-    "length",
     "levenshtein",
+    "ln",
+    "log",
+    "log10",
+    "log2",
     "lower",
     "ltrim",
     "make_array",
@@ -105,17 +113,18 @@ const ALLOWED_FUNCTIONS: &[&str] = &[
     "nvl2",
     "octet_length",
     "overlay",
+    "power",
     "regexp_count",
     "regexp_instr",
     "regexp_like",
     "regexp_match",
-    "regexp_replace",
-    "replace",
     "reverse",
     "right",
-    "row",
+    "round",
     "rtrim",
+    "signum",
     "split_part",
+    "sqrt",
     "starts_with",
     "string_to_array",
     "strpos",
@@ -134,6 +143,7 @@ const ALLOWED_FUNCTIONS: &[&str] = &[
     "to_timestamp_seconds",
     "to_unixtime",
     "translate",
+    "trunc",
     "upper",
 ];
 
@@ -255,11 +265,21 @@ fn inspect(plan: &LogicalPlan, max_joins: usize) -> Result<(), QueryError> {
     Ok(())
 }
 
-/// What the engine says of a text is the user's to mend, unless memory ran out.
+/// What the engine says of a text is the user's to mend, unless memory ran out or the data is at fault.
 fn refused(inner: &Inner, error: DataFusionError) -> QueryError {
     match inner.engine.failed(error) {
-        QueryError::Plan(error) => QueryError::Sql(plain(&error)),
+        QueryError::Plan(error) if !blames_data(&error) => QueryError::Sql(plain(&error)),
         other => other,
+    }
+}
+
+fn blames_data(error: &DataFusionError) -> bool {
+    match error.find_root() {
+        DataFusionError::ArrowError(error, _) => {
+            matches!(**error, ArrowError::ParquetError(_) | ArrowError::IoError(..))
+        }
+        DataFusionError::ParquetError(_) | DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => true,
+        _ => false,
     }
 }
 
@@ -268,3 +288,6 @@ fn plain(error: &DataFusionError) -> String {
     let text = error.strip_backtrace();
     text.lines().next().unwrap_or_default().trim_end_matches('.').to_owned()
 }
+
+#[cfg(test)]
+mod tests;

@@ -94,7 +94,7 @@ impl SnapshotTable {
         projection: Option<&Vec<usize>>,
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let url = ObjectStoreUrl::local_filesystem();
+        let url = lake_url()?;
         let store = state.runtime_env().object_store(&url)?;
         let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
         let mut options = TableParquetOptions::default();
@@ -129,8 +129,7 @@ impl SnapshotTable {
             statistics.column_statistics[index].max_value = at(file.zone.max_time.0);
         }
         let mut partitioned = PartitionedFile::new("", file.bytes);
-        let absolute = std::path::absolute(&file.path)?;
-        let location = ObjectPath::from_absolute_path(&absolute);
+        let location = ObjectPath::parse(&file.name);
         partitioned.object_meta.location = location.map_err(|error| DataFusionError::External(Box::new(error)))?;
         Ok(partitioned.with_statistics(Arc::new(statistics)))
     }
@@ -179,6 +178,11 @@ impl TableProvider for SnapshotTable {
             }
         }
     }
+}
+
+/// The only place a query session can read files from: the lake's directory.
+pub(crate) fn lake_url() -> Result<ObjectStoreUrl> {
+    ObjectStoreUrl::parse("lake://files")
 }
 
 /// The time zone of every time column, as literals carry it.

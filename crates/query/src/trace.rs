@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use model::time::NANOS_PER_HOUR;
 use model::{Signal, TenantId, TimeRange, TraceId};
 
 use crate::duplicates;
 use crate::lookup::Lookup;
 use crate::query::blocking;
 use crate::{Query, QueryError};
+
+/// A trace that rests for longer than this is taken to have begun afterwards.
+const MAX_GAP_NANOS: i64 = 24 * NANOS_PER_HOUR;
 
 /// A trace: its spans from memory and files, resent copies folded.
 #[derive(Debug, Clone)]
@@ -34,7 +38,8 @@ impl Trace {
 }
 
 impl Query {
-    /// The spans of a trace, whenever they happened; `None` when the tenant has no span of it.
+    /// The spans of a trace, whenever they happened; `None` when the tenant has no span of it. Looks back from its newest
+    /// span until a day without any: what lies further back than that gap is left out.
     ///
     /// # Errors
     /// [`QueryError::Timeout`], [`QueryError::Overloaded`], or a fault of stored data (`Internal`).
@@ -43,9 +48,10 @@ impl Query {
         self.run("trace", |inner, deadline| {
             blocking(move || {
                 let snapshot = inner.snapshot(&tenant, Signal::Spans, TimeRange::ALL);
-                let schema = Signal::Spans.stored_schema();
                 let max_rows = inner.limits.trace_rows;
-                let lookup = Lookup { traces: vec![trace_id], schema: Arc::clone(&schema), max_rows, deadline };
+                let (schema, max_gap_nanos) = (Signal::Spans.stored_schema(), MAX_GAP_NANOS);
+                let (traces, columns) = (vec![trace_id], Arc::clone(&schema));
+                let lookup = Lookup { traces, schema: columns, max_rows, max_gap_nanos, deadline };
                 let found = lookup.run(&snapshot, &inner.footers)?;
                 let spans = duplicates::fold(&schema, &found.batches)?;
                 let trace = Trace { trace_id, batches: vec![spans], truncated: found.truncated };

@@ -48,7 +48,9 @@ pub(super) fn hits(inner: &Inner, snapshot: &Snapshot, ask: Ask) -> Result<Vec<(
     let schema = columns_for(&ask.predicate);
     let traces = ask.candidates.iter().map(|candidate| candidate.trace_id).collect();
     let max_rows = inner.limits.summary_rows;
-    let lookup = Lookup { traces, schema: Arc::clone(&schema), max_rows, deadline: ask.deadline };
+    // the snapshot ends the search; several traces have no gap in common
+    let (columns, max_gap_nanos) = (Arc::clone(&schema), i64::MAX);
+    let lookup = Lookup { traces, schema: columns, max_rows, max_gap_nanos, deadline: ask.deadline };
     let found = lookup.run(snapshot, &inner.footers)?;
     let spans = duplicates::fold(&schema, &found.batches)?;
     let matches = matching(inner, &spans, ask.predicate)?;

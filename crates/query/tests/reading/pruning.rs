@@ -1,0 +1,97 @@
+//! Files that cannot hold an answer stay closed: here they are gone from the disk, and nobody notices.
+
+use model::time::NANOS_PER_HOUR;
+use model::{TimeRange, UnixNanos};
+use query::FilterOp::Eq;
+use query::SpanSearch;
+use serde_json::json;
+
+use crate::support::{House, Lie, NOW, acme, ago, filter, number_of, span, spans, trace_id};
+
+const HOUR_MILLIS: i64 = 3_600_000;
+/// Half a day, so that the files lie further apart than a trace is looked for around its matches.
+const RANGE: TimeRange = TimeRange { start: UnixNanos(NOW.0 - 12 * NANOS_PER_HOUR), end: NOW };
+
+/// Three files: `auth` ten hours ago, `cart` five hours ago with an error, `auth` now.
+async fn house() -> House {
+    let house = House::new().await;
+    for (trace, service, start) in [(1, "auth", 10 * HOUR_MILLIS), (2, "cart", 5 * HOUR_MILLIS), (3, "auth", 1_000)] {
+        let made = span(trace, 1, service, "op", start).with("k", json!("v"));
+        let made = if service == "cart" { made.failed().millis(900) } else { made };
+        house.fill(Lie::InFiles, &[spans(&[made])]).await;
+    }
+    house
+}
+
+async fn find(house: &House, change: impl FnOnce(&mut SpanSearch)) -> Vec<u64> {
+    house
+        .find(|search| {
+            search.range = RANGE;
+            change(search);
+        })
+        .await
+}
+
+/// Takes away the file that holds the trace; the snapshot goes on listing it.
+fn lose(house: &House, trace: u64) {
+    let snapshot = house.lake.snapshot(&acme(), model::Signal::Spans, RANGE);
+    let nth = [3, 2, 1].iter().position(|found| *found == trace).unwrap();
+    std::fs::remove_file(&snapshot.files[nth].path).unwrap();
+}
+
+#[tokio::test]
+async fn a_search_opens_only_files_of_its_time_service_status_and_duration() {
+    let house = house().await;
+    lose(&house, 2);
+    assert_eq!(find(&house, |search| search.service = Some("auth".into())).await, [3, 1]);
+    assert_eq!(find(&house, |search| search.range.start = ago(4 * HOUR_MILLIS)).await, [3]);
+    assert_eq!(find(&house, |search| search.range.end = ago(6 * HOUR_MILLIS)).await, [1]);
+    let error = house.query.search_traces(&acme(), SpanSearch::in_range(RANGE, 10)).await.unwrap_err();
+    assert_eq!(error.kind(), runtime::ErrorKind::Internal, "a lost file is a fault of ours, not an empty answer");
+}
+
+#[tokio::test]
+async fn errors_and_long_spans_are_looked_for_where_they_can_be() {
+    let house = house().await;
+    lose(&house, 1);
+    lose(&house, 3);
+    assert_eq!(find(&house, |search| search.status = Some(2)).await, [2]);
+    assert_eq!(find(&house, |search| search.min_duration_nanos = Some(500_000_000)).await, [2]);
+    let found = house.query.sql(&acme(), "SELECT name FROM spans WHERE service = 'cart' AND status_code = 2").await;
+    assert_eq!(found.unwrap().batches[0].num_rows(), 1, "for SQL as well");
+}
+
+#[tokio::test]
+async fn a_full_page_does_not_read_older_files() {
+    let house = house().await;
+    lose(&house, 1);
+    let search = SpanSearch { filters: vec![filter("k", Eq, "v")], ..SpanSearch::in_range(RANGE, 1) };
+    let page = house.query.search_traces(&acme(), search).await.unwrap();
+    assert_eq!(number_of(page.items[0].trace_id), 3);
+    assert!(page.next_cursor.is_some());
+}
+
+#[tokio::test]
+async fn a_lost_file_is_named_when_a_trace_needs_it() {
+    let house = house().await;
+    lose(&house, 1);
+    let error = house.query.trace(&acme(), trace_id(1)).await.unwrap_err();
+    assert_eq!(error.kind(), runtime::ErrorKind::Internal);
+    assert!(error.to_string().starts_with("cannot read /"), "{error}");
+}
+
+#[tokio::test]
+async fn a_trace_is_followed_back_until_it_rested_for_a_day() {
+    let house = House::new().await;
+    for (trace, start) in [(1, 60), (2, 50), (1, 40), (1, 20), (1, 0)] {
+        house
+            .fill(Lie::InFiles, &[spans(&[span(trace, start as u64 + 1, "a", "op", start * HOUR_MILLIS + 1_000)])])
+            .await;
+    }
+    assert_eq!(house.query.trace(&acme(), trace_id(1)).await.unwrap().unwrap().len(), 4);
+    let house = House::new().await;
+    for start in [60, 20, 0] {
+        house.fill(Lie::InFiles, &[spans(&[span(1, start as u64 + 1, "a", "op", start * HOUR_MILLIS + 1_000)])]).await;
+    }
+    assert_eq!(house.query.trace(&acme(), trace_id(1)).await.unwrap().unwrap().len(), 2);
+}
