@@ -7,6 +7,8 @@ import {
   redirect,
   retainSearchParams,
 } from '@tanstack/react-router';
+import { cache } from './api/cache';
+import { alertQuery, sessionQuery, traceQuery } from './api/queries';
 import { NotFound, RouteFailure } from './parts/Failure';
 import { LoginPage } from './session/LoginPage';
 import { Shell } from './shell/Shell';
@@ -38,7 +40,14 @@ const login = createRoute({
 });
 
 /** Everything behind the login, inside the shell. */
-const shell = createRoute({ getParentRoute: () => root, id: 'shell', component: Shell });
+const shell = createRoute({
+  getParentRoute: () => root,
+  id: 'shell',
+  loader: () => {
+    void cache.prefetchQuery(sessionQuery);
+  },
+  component: Shell,
+});
 
 const home = createRoute({
   getParentRoute: () => shell,
@@ -59,6 +68,10 @@ const trace = createRoute({
   getParentRoute: () => shell,
   path: '/traces/$traceId',
   validateSearch: readTrace,
+  // Asked for while the page's code still loads; the page itself reports what goes wrong.
+  loader: ({ params }) => {
+    void cache.prefetchQuery(traceQuery(params.traceId));
+  },
   component: lazyRouteComponent(() => import('./trace/TracePage'), 'TracePage'),
 });
 
@@ -86,6 +99,9 @@ const alerts = createRoute({
 const alert = createRoute({
   getParentRoute: () => shell,
   path: '/alerts/$alertId',
+  loader: ({ params }) => {
+    void cache.prefetchQuery(alertQuery(params.alertId));
+  },
   component: lazyRouteComponent(() => import('./alerts/AlertPage'), 'AlertPage'),
 });
 

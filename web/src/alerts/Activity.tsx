@@ -6,6 +6,7 @@ import css from './alerts.module.css';
 
 function sentence(entry: Activity): string {
   if (entry.to && entry.from) return `changed ${entry.from} to ${entry.to}`;
+  if (entry.to === 'open' || entry.kind === 'opened') return 'raised the alert';
   if (entry.to) return `set it ${entry.to}`;
   return entry.kind.replaceAll('_', ' ');
 }

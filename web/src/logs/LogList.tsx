@@ -92,6 +92,7 @@ export function LogList(props: LogListProps) {
     estimateSize: () => ROW_HEIGHT,
     getItemKey: (index) => records[index]?.log_id ?? index,
     overscan: OVERSCAN_ROWS,
+    paddingStart: 3,
   });
   useRowKeys(scroller);
   const items = virtual.getVirtualItems();

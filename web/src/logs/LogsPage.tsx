@@ -47,7 +47,7 @@ export function LogsPage() {
         {result.data && (
           <span className="muted num" role="status">
             {records.length.toLocaleString('en')}
-            {hasNextPage ? '+' : ''} records, newest first
+            {hasNextPage ? '+' : ''} {records.length === 1 ? 'record' : 'records'}, newest first
           </span>
         )}
         {result.isFetching && <Loader size={14} aria-label="Searching" />}
@@ -88,7 +88,7 @@ export function LogsPage() {
             value={trace}
             check={checkTraceId}
             onCommit={(next) => set({ trace: next?.toLowerCase() })}
-            w={230}
+            w={268}
             styles={{ input: { fontFamily: 'var(--mono)' } }}
           />
         </div>

@@ -107,7 +107,7 @@ function Graph({ nodes, edges, secs, search, set }: GraphProps) {
       edges={flowEdges}
       nodeTypes={NODE_TYPES}
       edgeTypes={EDGE_TYPES}
-      style={{ background: 'transparent' }}
+      style={{ background: 'transparent', ['--xy-background-color' as string]: 'transparent' }}
       colorMode={scheme}
       fitView
       minZoom={0.15}

@@ -31,7 +31,7 @@ export interface MapLayout {
 
 export function layoutMap(map: Pick<ServiceMap, 'nodes' | 'edges'>): MapLayout {
   const graph = new dagre.graphlib.Graph();
-  graph.setGraph({ rankdir: 'LR', nodesep: 22, edgesep: 14, ranksep: 44, marginx: 20, marginy: 20 });
+  graph.setGraph({ rankdir: 'LR', nodesep: 22, edgesep: 14, ranksep: 56, marginx: 20, marginy: 20 });
   // Sorted, so that the same services always stand in the same places.
   const nodes = [...map.nodes].sort((a, b) => (a.name < b.name ? -1 : 1));
   for (const node of nodes) graph.setNode(node.name, { width: NODE_WIDTH, height: NODE_HEIGHT });
@@ -53,9 +53,21 @@ export function layoutMap(map: Pick<ServiceMap, 'nodes' | 'edges'>): MapLayout {
         x: number;
         y: number;
       };
-      return { edge, points: route.points, label: { x: route.x, y: route.y } };
+      const from = graph.node(edge.caller) as Point;
+      const to = graph.node(edge.callee) as Point;
+      return { edge, points: fromSideToSide(route.points, from, to), label: { x: route.x, y: route.y } };
     }),
   };
+}
+
+/** Calls to the right leave the middle of the right side and arrive at the middle of the left one. */
+function fromSideToSide(points: Point[], from: Point, to: Point): Point[] {
+  if (to.x - from.x < NODE_WIDTH) return points;
+  const start = { x: from.x + NODE_WIDTH / 2, y: from.y };
+  const end = { x: to.x - NODE_WIDTH / 2, y: to.y };
+  // Straight pieces at both ends, so that arrows lie flat.
+  const near = [{ x: start.x + 12, y: start.y }, ...points.slice(1, -1), { x: end.x - 14, y: end.y }];
+  return [start, ...near, end];
 }
 
 /** A smooth path (cubic B-spline) that starts at the first point, ends at the last and bends towards those between. */

@@ -1,11 +1,29 @@
 // Keys and values of a span, log or resource, each with a way to filter by it.
 import { ActionIcon, Tooltip } from '@mantine/core';
 import { IconFilterMinus, IconFilterPlus } from '@tabler/icons-react';
+import { Fragment } from 'react';
 import type { Attributes } from '../api/wire';
 import { CopyIcon } from './CodeBlock';
 import { plain } from './Marks';
 import css from './parts.module.css';
 import { isWebLink, SafeLink } from './SafeLink';
+
+/** A dotted name that breaks after its dots, not in the middle of a word. */
+function DottedName({ name }: { name: string }) {
+  const [first, ...rest] = name.split('.');
+  return (
+    <>
+      {first}
+      {rest.map((part, at) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: the parts of one name never move
+        <Fragment key={at}>
+          .<wbr />
+          {part}
+        </Fragment>
+      ))}
+    </>
+  );
+}
 
 interface AttributeTableProps {
   attributes: Attributes;
@@ -22,7 +40,9 @@ export function AttributeTable({ attributes, label, onFilter }: AttributeTablePr
       <tbody>
         {rows.map(([key, value]) => (
           <tr key={key}>
-            <th scope="row">{key}</th>
+            <th scope="row">
+              <DottedName name={key} />
+            </th>
             <td>
               {typeof value === 'string' && isWebLink(value) ? <SafeLink href={value} /> : plain(value)}
             </td>

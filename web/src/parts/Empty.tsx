@@ -31,11 +31,11 @@ export function WaitingForFirstSpan() {
   if (!info) return null;
   const grpc = `export OTEL_EXPORTER_OTLP_ENDPOINT=${asUrl(info.otlp_grpc)}
 export OTEL_EXPORTER_OTLP_PROTOCOL=grpc
-export OTEL_EXPORTER_OTLP_HEADERS="authorization=Bearer <your ingest key>"
+export OTEL_EXPORTER_OTLP_HEADERS="x-tracehound-key=<your ingest key>"
 export OTEL_SERVICE_NAME=my-service`;
   const http = `export OTEL_EXPORTER_OTLP_ENDPOINT=${asUrl(info.otlp_http)}
 export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
-export OTEL_EXPORTER_OTLP_HEADERS="authorization=Bearer <your ingest key>"
+export OTEL_EXPORTER_OTLP_HEADERS="x-tracehound-key=<your ingest key>"
 export OTEL_SERVICE_NAME=my-service`;
   return (
     <div className={css.empty}>

@@ -19,7 +19,7 @@ export function DiagnosticList({ diagnostics, onGo }: DiagnosticListProps) {
               <button
                 type="button"
                 onClick={() => onGo(diagnostic)}
-                aria-label={`Go to line ${diagnostic.line}, column ${diagnostic.column}`}
+                title={`Go to line ${diagnostic.line}, column ${diagnostic.column}`}
               >
                 {place}
               </button>
@@ -28,7 +28,7 @@ export function DiagnosticList({ diagnostics, onGo }: DiagnosticListProps) {
             )}
             <span>
               {diagnostic.message}
-              {diagnostic.hint && <span className="muted"> {diagnostic.hint}</span>}
+              {diagnostic.hint && <span className="muted"> · {diagnostic.hint}</span>}
             </span>
             <code>{diagnostic.code}</code>
           </li>

@@ -10,7 +10,7 @@ import css from './session.module.css';
 const route = getRouteApi('/login');
 
 export function LoginPage() {
-  const { t: token, to } = route.useSearch();
+  const { t: token, next } = route.useSearch();
   const navigate = useNavigate();
   const queries = useQueryClient();
   const [failure, setFailure] = useState<string>();
@@ -24,7 +24,7 @@ export function LoginPage() {
         await call<unknown>('/session', { method: 'POST', body: { token: presented } });
         queries.clear();
         // The token must not stay in the history.
-        await navigate({ href: to ?? '/traces', replace: true });
+        await navigate({ href: next ?? '/traces', replace: true });
       } catch (error) {
         const expired = error instanceof Problem && (error.status === 401 || error.status === 403);
         setFailure(
@@ -36,7 +36,7 @@ export function LoginPage() {
         );
       }
     },
-    [navigate, queries, to],
+    [navigate, queries, next],
   );
 
   useEffect(() => {

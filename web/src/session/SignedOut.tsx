@@ -19,7 +19,7 @@ export function SignedOut() {
           fullWidth
           size="sm"
           variant="default"
-          renderRoot={(props) => <Link to="/login" search={{ to: location.href }} {...props} />}
+          renderRoot={(props) => <Link to="/login" search={{ next: location.href }} {...props} />}
         >
           I have a login URL
         </Button>

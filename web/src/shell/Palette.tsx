@@ -81,6 +81,7 @@ export function Palette() {
       scrollable
       maxHeight={420}
       limit={40}
+      attributes={{ content: { 'aria-label': 'Jump to' } }}
       searchProps={{ placeholder: 'Jump to page, service, rule or trace id', 'aria-label': 'Jump to' }}
     />
   );

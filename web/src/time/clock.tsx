@@ -2,12 +2,13 @@
 import { useLocalStorage } from '@mantine/hooks';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useEffect, useState } from 'react';
-import type { ViewSearch } from '../url/view';
+import { readView, type ViewSearch } from '../url/view';
 import type { RangeSearch } from './range';
 import { formatAgo, formatInstant, isZone, type Precision, type Zone } from './zone';
 
 export function useView(): ViewSearch {
-  return useSearch({ strict: false }) as ViewSearch;
+  // Read again: the router passes parameters through that its readers refused.
+  return readView(useSearch({ strict: false }));
 }
 
 /** The URL's zone, else the one chosen last, else the browser's. */

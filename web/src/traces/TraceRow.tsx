@@ -10,7 +10,8 @@ import css from './traces.module.css';
 const MAX_SERVICES_SHOWN = 4;
 
 export function TraceRow({ hit, longestNanos }: { hit: TraceHit; longestNanos: number }) {
-  const share = longestNanos > 0 ? Math.max(0.4, (hit.duration_nanos / longestNanos) * 100) : 0;
+  const share =
+    longestNanos > 0 ? Math.min(100, Math.max(0.4, (hit.duration_nanos / longestNanos) * 100)) : 0;
   const hidden = hit.services.length - MAX_SERVICES_SHOWN;
   return (
     <Link to="/traces/$traceId" params={{ traceId: hit.trace_id }} className={css.row} data-row>

@@ -28,7 +28,11 @@ export function TracesPage() {
     tracesQuery({ service, operation, filter, min, max, status, kind, limit }, range),
   );
   const hits = useMemo(() => result.data?.pages.flatMap((one) => one.items) ?? [], [result.data]);
-  const longest = useMemo(() => hits.reduce((most, hit) => Math.max(most, hit.duration_nanos), 0), [hits]);
+  // One very long trace must not flatten every other bar: the scale ends at the 95th percentile.
+  const longest = useMemo(() => {
+    const sorted = hits.map((hit) => hit.duration_nanos).sort((a, b) => a - b);
+    return sorted[Math.floor((sorted.length - 1) * 0.95)] ?? 0;
+  }, [hits]);
   useRowKeys(list);
 
   const zoomTo = (from: string, to: string) =>

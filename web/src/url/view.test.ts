@@ -45,9 +45,9 @@ describe('the address', () => {
   });
 
   it('goes on to paths of this site only after the login', () => {
-    expect(readLogin({ to: '/alerts?at=1' })).toEqual({ to: '/alerts?at=1' });
-    expect(readLogin({ to: 'https://evil.example' })).toEqual({});
-    expect(readLogin({ to: '//evil.example' })).toEqual({});
-    expect(readLogin({ to: '/\\evil.example' })).toEqual({});
+    expect(readLogin({ next: '/alerts?at=1' })).toEqual({ next: '/alerts?at=1' });
+    expect(readLogin({ next: 'https://evil.example' })).toEqual({});
+    expect(readLogin({ next: '//evil.example' })).toEqual({});
+    expect(readLogin({ next: '/\\evil.example' })).toEqual({});
   });
 });

@@ -1,4 +1,5 @@
-// The typed search parameters of every page.
+// The typed search parameters of every page. Readers name every key, also without a value: the router lays their
+// answer over the raw parameters, and only a named key hides a wrong raw value.
 import { type RangeSearch, rangeMillis } from '../time/range';
 import { isZone } from '../time/zone';
 import { compact, flag, integer, manyOf, oneOf, type RawSearch, text, texts } from './params';
@@ -14,6 +15,7 @@ function instant(raw: RawSearch, key: string): string | undefined {
   return value && !Number.isNaN(Date.parse(value)) ? value : undefined;
 }
 
+/** Keys without a value are left out here: the router would take them as a wish to forget what other pages keep. */
 export function readView(raw: RawSearch): ViewSearch {
   const range = text(raw, 'range');
   const tz = text(raw, 'tz');
@@ -41,7 +43,7 @@ export interface TracesSearch {
 }
 
 export function readTraces(raw: RawSearch): TracesSearch {
-  return compact({
+  return {
     service: text(raw, 'service'),
     operation: text(raw, 'operation'),
     filter: texts(raw, 'filter'),
@@ -50,7 +52,7 @@ export function readTraces(raw: RawSearch): TracesSearch {
     status: oneOf(raw, 'status', SPAN_STATUSES),
     kind: oneOf(raw, 'kind', SPAN_KINDS),
     limit: integer(raw, 'limit', 1, 1000),
-  });
+  };
 }
 
 export const TRACE_TABS = ['timeline', 'logs', 'json'] as const;
@@ -70,14 +72,14 @@ export interface TraceSearch {
 
 export function readTrace(raw: RawSearch): TraceSearch {
   const zoom = text(raw, 'zoom');
-  return compact({
+  return {
     tab: oneOf(raw, 'tab', TRACE_TABS),
     span: text(raw, 'span'),
     find: text(raw, 'find'),
     zoom: zoom && /^\d+-\d+$/.test(zoom) ? zoom : undefined,
     depth: integer(raw, 'depth', 0, 1000),
     fold: texts(raw, 'fold'),
-  });
+  };
 }
 
 export const LOG_SEVERITIES = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
@@ -94,7 +96,7 @@ export interface LogsSearch {
 }
 
 export function readLogs(raw: RawSearch): LogsSearch {
-  return compact({
+  return {
     q: text(raw, 'q'),
     service: text(raw, 'service'),
     severity: oneOf(raw, 'severity', LOG_SEVERITIES),
@@ -102,7 +104,7 @@ export function readLogs(raw: RawSearch): LogsSearch {
     filter: texts(raw, 'filter'),
     limit: integer(raw, 'limit', 1, 1000),
     open: texts(raw, 'open'),
-  });
+  };
 }
 
 export interface MapSearch {
@@ -115,12 +117,12 @@ export interface MapSearch {
 }
 
 export function readMap(raw: RawSearch): MapSearch {
-  return compact({
+  return {
     service: text(raw, 'service'),
     edge: text(raw, 'edge'),
     q: text(raw, 'q'),
     errors: flag(raw, 'errors'),
-  });
+  };
 }
 
 export const ALERT_STATUSES = ['open', 'acknowledged', 'closed'] as const;
@@ -137,13 +139,13 @@ export interface AlertsSearch {
 }
 
 export function readAlerts(raw: RawSearch): AlertsSearch {
-  return compact({
+  return {
     status: manyOf(raw, 'status', ALERT_STATUSES),
     severity: manyOf(raw, 'severity', LEVELS),
     rule: text(raw, 'rule'),
     q: text(raw, 'q'),
     at: text(raw, 'at'),
-  });
+  };
 }
 
 export interface RulesSearch {
@@ -153,11 +155,11 @@ export interface RulesSearch {
 }
 
 export function readRules(raw: RawSearch): RulesSearch {
-  return compact({
+  return {
     q: text(raw, 'q'),
     level: oneOf(raw, 'level', LEVELS),
     status: oneOf(raw, 'status', ['active', 'invalid']),
-  });
+  };
 }
 
 export interface RuleSearch {
@@ -166,16 +168,16 @@ export interface RuleSearch {
 }
 
 export function readRule(raw: RawSearch): RuleSearch {
-  return compact({ template: text(raw, 'template') });
+  return { template: text(raw, 'template') };
 }
 
 export interface LoginSearch {
   t?: string;
-  to?: string;
+  next?: string;
 }
 
-/** `to` is kept only when it is a path of this site. */
+/** `next` is kept only when it is a path of this site. */
 export function readLogin(raw: RawSearch): LoginSearch {
-  const to = text(raw, 'to');
-  return compact({ t: text(raw, 't'), to: to && /^\/(?![/\\])/.test(to) ? to : undefined });
+  const next = text(raw, 'next');
+  return { t: text(raw, 't'), next: next && /^\/(?![/\\])/.test(next) ? next : undefined };
 }
