@@ -207,7 +207,8 @@ impl Detector {
         let detections = tokio::task::block_in_place(|| {
             let mut found = Vec::new();
             for batch in merge(group) {
-                metrics::counter!(metric::DETECT_EVENTS, "signal" => batch.signal.as_str()).increment(batch.len() as u64);
+                metrics::counter!(metric::DETECT_EVENTS, "signal" => batch.signal.as_str())
+                    .increment(batch.len() as u64);
                 found.extend(self.engine(&batch.tenant).evaluate(&batch, now));
             }
             found

@@ -22,8 +22,7 @@ pub fn decode(entry: Entry) -> Result<EventBatch, FrameError> {
     let Entry { lsn, frame } = entry;
     let wrong = |reason: String| FrameError { lsn, reason };
     let records = decode_payload(&frame).map_err(|error| wrong(error.to_string()))?;
-    let batch =
-        EventBatch { tenant: frame.tenant, signal: frame.signal, received_at: frame.received_at, lsn, records };
+    let batch = EventBatch { tenant: frame.tenant, signal: frame.signal, received_at: frame.received_at, lsn, records };
     batch.placed(lsn).map_err(|error| wrong(error.to_string()))
 }
 

@@ -16,10 +16,10 @@ use tokio::sync::watch;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Files past this number are left out and reported.
 pub const FILES_MAX: usize = 10_000;
-/// Folders inside folders past this depth are not entered.
-const DEPTH_MAX: usize = 4;
+/// Folders inside folders past this depth are not entered, and reported.
+const DEPTH_MAX: usize = 16;
 /// Larger files are not read; a rule file is a few KiB.
-pub const FILE_BYTES_MAX: u64 = 256 * 1024;
+pub const FILE_BYTES_MAX: u64 = rules::FILE_BYTES as u64;
 /// Longest name of a file, folders included, in bytes.
 const NAME_BYTES_MAX: usize = 200;
 
@@ -30,7 +30,9 @@ pub enum ShelfError {
     #[error("there is no rule file {0:?}")]
     NotFound(String),
     /// The name would leave the folder or is not a YAML file.
-    #[error("rule file name {0:?} must be a relative path of letters, digits, '.', '_' and '-' that ends in .yml or .yaml")]
+    #[error(
+        "rule file name {0:?} must be a relative path of letters, digits, '.', '_' and '-' that ends in .yml or .yaml"
+    )]
     Name(String),
     /// The text is no valid rule file; the stored one still rules.
     #[error("the rule file is not valid: {} problem(s)", .0.len())]
@@ -122,7 +124,9 @@ impl RuleShelf {
     pub fn get(&self, name_or_id: &str) -> Option<RuleFile> {
         let held = self.held();
         let by_name = held.files.get(name_or_id);
-        by_name.or_else(|| held.files.values().find(|file| file.rules.iter().any(|rule| rule.info.id == name_or_id))).cloned()
+        by_name
+            .or_else(|| held.files.values().find(|file| file.rules.iter().any(|rule| rule.info.id == name_or_id)))
+            .cloned()
     }
 
     /// Says what is wrong with a text, were it stored as `name` beside the other files.
@@ -219,7 +223,13 @@ impl RuleShelf {
         let inside = relative.components().all(|part| matches!(part, Component::Normal(_)));
         let shallow = relative.components().count() <= DEPTH_MAX;
         let hidden = name.split('/').any(|part| part.is_empty() || part.starts_with('.'));
-        if name.len() > NAME_BYTES_MAX || !name.chars().all(plain) || !inside || !shallow || hidden || !is_yaml(relative) {
+        if name.len() > NAME_BYTES_MAX
+            || !name.chars().all(plain)
+            || !inside
+            || !shallow
+            || hidden
+            || !is_yaml(relative)
+        {
             return Err(wrong());
         }
         Ok(self.folder.join(relative))
@@ -241,8 +251,14 @@ impl Held {
         }
         let problems = self.book.update_all(news.iter().map(|(name, text)| (name.as_str(), text.as_str())));
         for problem in &problems {
-            tracing::warn!(file = problem.file, line = problem.line, column = problem.column, code = problem.code,
-                reason = problem.message, "rule file is not valid; its last valid version stays in force");
+            tracing::warn!(
+                file = problem.file,
+                line = problem.line,
+                column = problem.column,
+                code = problem.code,
+                reason = problem.message,
+                "rule file is not valid; its last valid version stays in force"
+            );
         }
         let texts: Vec<_> = news.into_iter().map(|(name, text)| (name.clone(), text.clone())).collect();
         self.refresh(texts);
@@ -314,6 +330,8 @@ fn read_into(
         if path.is_dir() {
             if depth_left > 1 {
                 read_into(&path, &format!("{name}/"), depth_left - 1, found)?;
+            } else {
+                tracing::error!(folder = %path.display(), limit = DEPTH_MAX, "rules folder is too deep; this one is left out");
             }
         } else if is_yaml(&path) {
             if found.len() >= FILES_MAX {

@@ -1,5 +1,6 @@
 //! Demo traffic: two hours at once, live traffic from then on, and an attack; sent over OTLP like anybody's.
 
+use std::iter::Peekable;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,8 +22,10 @@ const SEED: u64 = 7;
 const HISTORY: Duration = Duration::from_secs(2 * 3_600);
 /// Requests per second of the demo's users.
 const RATE_PER_SEC: f64 = 1.0;
-/// How often live traffic is sent.
-const LIVE_EVERY: Duration = Duration::from_secs(1);
+/// Seconds of history in one export, so that two hours are a few hundred requests.
+const HISTORY_BATCH_SECS: u64 = 30;
+/// How often exports that have become due are sent.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// When the attack begins after history is in.
 const ATTACK_AFTER: Duration = Duration::from_secs(2);
 /// Times one export is tried before the demo gives up.
@@ -71,7 +74,7 @@ async fn run(sender: Sender, stop: &Stop) -> Result<()> {
     let history = i64::try_from(HISTORY.as_nanos())?;
     let window = Window { start_unix_nanos: nanos(started - history), end_unix_nanos: nanos(started) };
     let mut events = 0;
-    let mut traffic = simulate::traffic(SEED, window, RATE_PER_SEC);
+    let mut traffic = simulate::traffic(SEED, window, RATE_PER_SEC).batched_every_secs(HISTORY_BATCH_SECS);
     loop {
         let exports: Vec<Export> = tokio::task::block_in_place(|| traffic.by_ref().take(TOGETHER).collect());
         if exports.is_empty() || stop.is_asked() {
@@ -83,22 +86,36 @@ async fn run(sender: Sender, stop: &Stop) -> Result<()> {
     let secs = (clock.unix_nanos() - started) as f64 / NANOS_PER_SEC as f64;
     tracing::info!(events, secs, "demo history is in");
 
-    let attack_at = clock.unix_nanos() + i64::try_from(ATTACK_AFTER.as_nanos())?;
-    let mut attack = simulate::attack(SEED, nanos(attack_at)).exports.into_iter().peekable();
-    let mut sent_until = started;
-    let mut every = tokio::time::interval(LIVE_EVERY);
+    let attack_at = nanos(clock.unix_nanos()) + u64::try_from(ATTACK_AFTER.as_nanos())?;
+    let attack = simulate::attack(SEED, attack_at).exports.into_iter();
+    let attack = attack.map(|(offset, export)| (attack_at + offset, export)).peekable();
+    let live = Window { start_unix_nanos: nanos(started), end_unix_nanos: u64::MAX };
+    let live = simulate::traffic(SEED, live, RATE_PER_SEC).map(|export| (export.at_unix_nanos, export)).peekable();
+    play(&sender, &clock, live, attack, stop).await
+}
+
+/// An export with the moment it is due.
+type Due = (u64, Export);
+
+/// Sends each export when it is due, those of the attack among the others.
+async fn play(
+    sender: &Sender,
+    clock: &Clock,
+    mut live: Peekable<impl Iterator<Item = Due> + Send>,
+    mut attack: Peekable<impl Iterator<Item = Due> + Send>,
+    stop: &Stop,
+) -> Result<()> {
+    let mut every = tokio::time::interval(LOOK_EVERY);
     loop {
         tokio::select! {
             () = stop.asked() => return Ok(()),
             _ = every.tick() => {}
         }
-        let now = clock.unix_nanos();
-        let window = Window { start_unix_nanos: nanos(sent_until), end_unix_nanos: nanos(now) };
-        for export in simulate::traffic(SEED, window, RATE_PER_SEC) {
+        let now = nanos(clock.unix_nanos());
+        while let Some((_, export)) = live.next_if(|(due, _)| *due <= now) {
             sender.send(export).await?;
         }
-        sent_until = now;
-        while let Some((_, export)) = attack.next_if(|(offset, _)| attack_at + *offset as i64 <= now) {
+        while let Some((_, export)) = attack.next_if(|(due, _)| *due <= now) {
             sender.send(export).await?;
         }
     }

@@ -97,9 +97,11 @@ fn time_fsyncs(path: &Path) -> std::io::Result<Duration> {
 fn listeners(resolved: &Resolved) -> Verdict {
     let settings = &resolved.settings;
     let mut taken = Vec::new();
-    for (key, address) in
-        [("server.listen", settings.server.listen), ("otlp.grpc", settings.otlp.grpc), ("otlp.http", settings.otlp.http)]
-    {
+    for (key, address) in [
+        ("server.listen", settings.server.listen),
+        ("otlp.grpc", settings.otlp.grpc),
+        ("otlp.http", settings.otlp.http),
+    ] {
         if let Err(error) = TcpListener::bind(address) {
             taken.push(format!("{key} {address}: {error}"));
         }

@@ -108,7 +108,10 @@ fn read_book(paths: &[PathBuf]) -> Result<(RuleBook, Vec<Diagnostic>)> {
         }
     }
     if texts.is_empty() {
-        bail!("there is no .yml or .yaml file in {}", paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", "));
+        bail!(
+            "there is no .yml or .yaml file in {}",
+            paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+        );
     }
     let mut book = RuleBook::new();
     let problems = book.update_all(texts.iter().map(|(name, text)| (name.as_str(), text.as_str())));

@@ -282,8 +282,7 @@ fn flags(args: &ServeArgs) -> Vec<(&'static str, toml::Value)> {
     if let Some(folder) = &args.data_dir {
         set.push(("server.data_dir", path(folder)));
     }
-    for (key, address) in
-        [("server.listen", args.listen), ("otlp.grpc", args.otlp_grpc), ("otlp.http", args.otlp_http)]
+    for (key, address) in [("server.listen", args.listen), ("otlp.grpc", args.otlp_grpc), ("otlp.http", args.otlp_http)]
     {
         set.extend(address.map(|address| (key, toml::Value::String(address.to_string()))));
     }

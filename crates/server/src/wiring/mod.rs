@@ -103,14 +103,20 @@ pub async fn build(resolved: &Resolved, telemetry: Telemetry) -> Result<House> {
     let collector = bind_collector(resolved, &ground).await?;
     let (otlp_grpc, otlp_http) = (collector.grpc_addr(), collector.http_addr());
     let listen = resolved.settings.server.listen;
-    let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen} (server.listen)"))?;
+    let listener =
+        TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen} (server.listen)"))?;
     let api = listener.local_addr()?;
 
     // the API answers while the log is put back, and says that it is not ready yet
     start_walkers(&supervisor, &ground, resolved)?;
     start_api(&supervisor, listener, resolved, &ground, &telemetry, (otlp_grpc, otlp_http))?;
     let replayed = replay::run(&ground.wal, &ground.lake).await.context("putting back what the log holds")?;
-    tracing::info!(frames = replayed.frames, events = replayed.events, unreadable = replayed.unreadable, "log put back");
+    tracing::info!(
+        frames = replayed.frames,
+        events = replayed.events,
+        unreadable = replayed.unreadable,
+        "log put back"
+    );
     ground.replayed.store(true, Ordering::SeqCst);
     supervisor.start("collect", |stop| collector.serve(stop));
     let (prometheus, book) = (telemetry.prometheus.clone(), ground.book.clone());
@@ -274,12 +280,29 @@ fn checks(ground: &Ground) -> Vec<api::Check> {
     let (health, lake) = (ground.wal.clone(), ground.lake.clone());
     let room = ground.wal.clone();
     let check = |name, probe: Arc<dyn Fn() -> Result<String, String> + Send + Sync>| api::Check { name, probe };
-    let verdict = |is_well: bool, well: &str, ill: &str| if is_well { Ok(well.to_owned()) } else { Err(ill.to_owned()) };
+    let verdict =
+        |is_well: bool, well: &str, ill: &str| if is_well { Ok(well.to_owned()) } else { Err(ill.to_owned()) };
     vec![
-        check("replay", Arc::new(move || verdict(replayed.load(Ordering::SeqCst), "done", "the log is being put back"))),
-        check("log", Arc::new(move || verdict(health.is_healthy(), "writable", "an fsync failed; restart after mending the disk"))),
-        check("disk", Arc::new(move || verdict(room.has_room(), "has room", "the log is at its budget or the disk at its reserve"))),
-        check("memtable", Arc::new(move || verdict(!lake.is_full(), "has room", "files cannot be written fast enough"))),
+        check(
+            "replay",
+            Arc::new(move || verdict(replayed.load(Ordering::SeqCst), "done", "the log is being put back")),
+        ),
+        check(
+            "log",
+            Arc::new(move || {
+                verdict(health.is_healthy(), "writable", "an fsync failed; restart after mending the disk")
+            }),
+        ),
+        check(
+            "disk",
+            Arc::new(move || {
+                verdict(room.has_room(), "has room", "the log is at its budget or the disk at its reserve")
+            }),
+        ),
+        check(
+            "memtable",
+            Arc::new(move || verdict(!lake.is_full(), "has room", "files cannot be written fast enough")),
+        ),
     ]
 }
 

@@ -1,0 +1,261 @@
+//! What end-to-end tests need: the real binary on ports of its own, its API, and waiting for facts.
+
+pub mod receiver;
+pub mod script;
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use reqwest::blocking::{Client, Response};
+use serde_json::Value;
+
+/// How long anything may take that is not measured: generous, because it is only reached when something is broken.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Pause between two looks at a fact.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Nanoseconds since 1970, for events that happen now.
+pub fn unix_nanos() -> u64 {
+    let since = std::time::UNIX_EPOCH.elapsed().expect("the clock is past 1970");
+    u64::try_from(since.as_nanos()).expect("before 2554")
+}
+
+/// The repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the root").to_owned()
+}
+
+/// The binary under test: beside the test binaries, built by `cargo build -p server`.
+pub fn binary() -> PathBuf {
+    let test = std::env::current_exe().expect("a test has a path");
+    let profile = test.parent().and_then(Path::parent).expect("test binaries lie in target/<profile>/deps");
+    let binary = profile.join("tracehound");
+    assert!(binary.is_file(), "{} is missing: run `cargo build -p server` first", binary.display());
+    binary
+}
+
+/// Looks until the fact is there.
+///
+/// # Errors
+/// The last reason why it is not, after [`PATIENCE`].
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Result<T>) -> Result<T> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match look() {
+            Ok(found) => return Ok(found),
+            Err(error) if Instant::now() > deadline => return Err(error.context(format!("waited in vain for {what}"))),
+            Err(_) => std::thread::sleep(LOOK_EVERY),
+        }
+    }
+}
+
+/// A running server with a data directory that outlives it.
+pub struct Server {
+    process: Child,
+    /// Base of API and UI, without a slash at the end.
+    pub base: String,
+    /// Where a browser logs in; the base itself with `--no-auth`.
+    pub open: String,
+    /// Base of OTLP/gRPC.
+    pub grpc: String,
+    /// Base of OTLP/HTTP.
+    pub http: String,
+    /// The ingest key, at the first start with authentication.
+    pub key: Option<String>,
+    /// From exec to `/readyz`.
+    pub ready_after: Duration,
+    client: Client,
+}
+
+impl Server {
+    /// Starts on free ports without authentication; waits until it is ready.
+    ///
+    /// # Errors
+    /// When the process ends early or never becomes ready; the message has what it said.
+    pub fn start(data_dir: &Path, flags: &[&str]) -> Result<Self> {
+        let mut all = vec!["--no-auth"];
+        all.extend(flags);
+        Self::start_bare(data_dir, &all)
+    }
+
+    /// Starts on free ports with just these flags.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_bare(data_dir: &Path, flags: &[&str]) -> Result<Self> {
+        let started = Instant::now();
+        let mut command = serve_command(data_dir);
+        let mut process = command.args(flags).stdout(Stdio::piped()).spawn().context("binary does not start")?;
+        let lines = read_lines(process.stdout.take().context("has a stdout")?);
+        let mut server = Self {
+            process,
+            base: String::new(),
+            open: String::new(),
+            grpc: String::new(),
+            http: String::new(),
+            key: None,
+            ready_after: Duration::ZERO,
+            client: Client::builder().timeout(PATIENCE).build()?,
+        };
+        server.read_greeting(&lines)?;
+        wait_for("readiness", || server.get("/readyz").map(drop))?;
+        server.ready_after = started.elapsed();
+        Ok(server)
+    }
+
+    fn read_greeting(&mut self, lines: &mpsc::Receiver<String>) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.http.is_empty() || self.base.is_empty() || self.grpc.is_empty() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let line = lines.recv_timeout(left).map_err(|_| anyhow!("the server did not say where it listens"))?;
+            self.read_greeting_line(&line);
+        }
+        // the key comes right after the addresses, or not at all
+        while let Ok(line) = lines.recv_timeout(Duration::from_millis(500)) {
+            self.read_greeting_line(&line);
+            if self.key.is_some() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_greeting_line(&mut self, line: &str) {
+        let mut words = line.split_whitespace();
+        match (words.next(), words.next(), words.next()) {
+            (Some("open"), Some(url), _) => {
+                self.open = url.to_owned();
+                self.base = url.split("/login").next().unwrap_or(url).trim_end_matches('/').to_owned();
+            }
+            (Some("OTLP/gRPC"), Some(url), _) => self.grpc = url.to_owned(),
+            (Some("OTLP/HTTP"), Some(url), _) => self.http = url.to_owned(),
+            (Some("ingest"), Some("key"), Some(key)) => self.key = Some(key.to_owned()),
+            _ => {}
+        }
+    }
+
+    /// Process id.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// GET; anything but 2xx is an error with the body.
+    ///
+    /// # Errors
+    /// Transport errors and other statuses.
+    pub fn get(&self, path: &str) -> Result<Value> {
+        let response = self.client.get(format!("{}{path}", self.base)).send()?;
+        let status = response.status();
+        let text = response.text()?;
+        ensure!(status.is_success(), "GET {path}: {status}: {text}");
+        Ok(serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// The whole answer to a request with a JSON body, whatever its status.
+    ///
+    /// # Errors
+    /// Transport errors.
+    pub fn send(&self, method: reqwest::Method, path: &str, body: Option<&Value>) -> Result<Response> {
+        let mut request = self.client.request(method, format!("{}{path}", self.base));
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        Ok(request.send()?)
+    }
+
+    /// Sends OTLP protobuf over HTTP; the status says whether it was acknowledged.
+    ///
+    /// # Errors
+    /// Transport errors: no acknowledgement came.
+    pub fn export(&self, signal: &str, body: Vec<u8>) -> Result<Response> {
+        let request = self.client.post(format!("{}/v1/{signal}", self.http));
+        Ok(request.header("content-type", "application/x-protobuf").body(body).send()?)
+    }
+
+    /// All pages of a list.
+    ///
+    /// # Errors
+    /// As [`Server::get`].
+    pub fn items(&self, path: &str) -> Result<Vec<Value>> {
+        let mut items = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let join = if path.contains('?') { '&' } else { '?' };
+            let page = match &cursor {
+                Some(cursor) => self.get(&format!("{path}{join}cursor={cursor}"))?,
+                None => self.get(path)?,
+            };
+            items.extend(page["items"].as_array().context("a list has items")?.iter().cloned());
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = Some(next.to_owned()),
+                None => return Ok(items),
+            }
+        }
+    }
+
+    /// `kill -9`.
+    ///
+    /// # Errors
+    /// When the process is gone already.
+    pub fn kill(mut self) -> Result<()> {
+        self.process.kill()?;
+        self.process.wait()?;
+        Ok(())
+    }
+
+    /// SIGTERM, then waits for the end.
+    ///
+    /// # Errors
+    /// When it does not end within [`PATIENCE`].
+    pub fn stop(mut self) -> Result<ExitStatus> {
+        let sent = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status()?;
+        ensure!(sent.success(), "SIGTERM could not be sent");
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.process.try_wait()? {
+                return Ok(status);
+            }
+            if Instant::now() > deadline {
+                bail!("the server did not stop at SIGTERM");
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // already gone after `kill` and `stop`
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// `tracehound serve` on free ports; standard error goes to the test's.
+pub fn serve_command(data_dir: &Path) -> Command {
+    let mut command = Command::new(binary());
+    command.arg("serve").arg("--data-dir").arg(data_dir);
+    for flag in ["--listen", "--otlp-grpc", "--otlp-http"] {
+        command.args([flag, "127.0.0.1:0"]);
+    }
+    command.env("TRACEHOUND__LOG__FILTER", "warn");
+    command
+}
+
+/// Lines of a pipe, read by a thread so that waiting for one can have a deadline.
+pub fn read_lines(pipe: impl std::io::Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                // keep the pipe open: the writer must not die of our lack of interest
+                continue;
+            }
+        }
+    });
+    receiver
+}

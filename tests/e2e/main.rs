@@ -1,0 +1,11 @@
+//! End to end: the real binary, real sockets, real SDKs, a real webhook receiver, a real browser.
+
+mod access;
+mod arrows;
+mod bad_input;
+mod browser;
+mod demo;
+mod kill;
+mod offline;
+mod reload;
+mod sdk;

@@ -1,1 +1,0 @@
-//! What every end-to-end test needs.
