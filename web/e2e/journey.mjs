@@ -311,7 +311,7 @@ await step(
     await page.locator('.cm-lint-marker-error').first().waitFor();
     expect(await page.getByRole('button', { name: 'Save' }).isDisabled(), 'a wrong rule can be saved');
     await page
-      .getByRole('button', { name: /^Go to line/ })
+      .getByTitle(/^Go to line/)
       .first()
       .click();
     await shot('rule-wrong-light');

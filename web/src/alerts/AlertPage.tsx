@@ -109,13 +109,18 @@ function Side({ alert }: { alert: AlertDetail }) {
   );
 }
 
+/** Rule files wrap their lines; here only empty lines and list items begin a new one. */
+function unwrapped(text: string): string {
+  return text.trim().replace(/([^\n])\n(?!\n|\s*(?:[-*]|\d+\.)\s)/g, '$1 ');
+}
+
 function Guidance({ alert }: { alert: AlertDetail }) {
   const { description, false_positives: falsePositives = [], references = [], runbook } = alert;
   return (
     <>
       {description && (
         <Section title="What the rule looks for">
-          <p className={css.prose}>{description}</p>
+          <p className={css.prose}>{unwrapped(description)}</p>
         </Section>
       )}
       {runbook && (

@@ -117,6 +117,8 @@ export interface ServiceSummary {
   p50_nanos: number;
   p95_nanos: number;
   last_seen_time?: string;
+  /** Called by others but sends no spans itself, such as an external host. */
+  is_outside?: boolean;
 }
 
 export interface Operation {

@@ -167,7 +167,7 @@ function ServicePanel({
         secs={secs}
         set={set}
       />
-      {service.spans > 0 && <Operations service={service.name} />}
+      {!service.is_outside && <Operations service={service.name} />}
     </>
   );
 }

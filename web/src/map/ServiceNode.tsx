@@ -16,7 +16,13 @@ export function ServiceNode({ data, selected }: ServiceNodeProps) {
   if (!service) return null;
   const share = service.spans > 0 ? service.errors / service.spans : 0;
   return (
-    <div className={css.node} data-selected={selected} data-dim={dim} data-bad={share >= 0.05}>
+    <div
+      className={css.node}
+      data-selected={selected}
+      data-dim={dim}
+      data-bad={share >= 0.05}
+      data-outside={service.is_outside}
+    >
       <Handle type="target" position={Position.Left} className={css.handle} isConnectable={false} />
       <div className={css.nodeName}>
         <span style={{ background: serviceColor(service.name) }} />
@@ -24,7 +30,7 @@ export function ServiceNode({ data, selected }: ServiceNodeProps) {
           {service.name}
         </b>
       </div>
-      {service.spans > 0 ? (
+      {!service.is_outside ? (
         <div className={`${css.red} num`}>
           <span title="Spans per time">{formatRate(service.spans, secs)}</span>
           <span title="Share of errors" data-bad={service.errors > 0}>

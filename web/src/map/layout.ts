@@ -122,7 +122,14 @@ export function filterMap(
   return {
     nodes: [
       ...nodes,
-      ...[...external].map((name) => ({ name, spans: 0, errors: 0, p50_nanos: 0, p95_nanos: 0 })),
+      ...[...external].map((name) => ({
+        name,
+        spans: 0,
+        errors: 0,
+        p50_nanos: 0,
+        p95_nanos: 0,
+        is_outside: true,
+      })),
     ],
     edges,
   };

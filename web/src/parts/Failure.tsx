@@ -20,6 +20,24 @@ function explain(error: unknown): { title: string; detail: string; traceId?: str
   return { title: 'Something went wrong', detail: error instanceof Error ? error.message : String(error) };
 }
 
+/** Ranges offered when the chosen one is more than a query may read. */
+const SHORTER_RANGES = ['15m', '5m'];
+
+function ShorterRanges() {
+  return SHORTER_RANGES.map((range) => (
+    <Button
+      key={range}
+      variant="default"
+      mr={8}
+      renderRoot={(props) => (
+        <Link to="." search={(before) => ({ ...before, range, from: undefined, to: undefined })} {...props} />
+      )}
+    >
+      Last {range}
+    </Button>
+  ));
+}
+
 /** An error in the place of the thing that could not be shown. */
 export function ProblemNotice({ error, retry }: { error: unknown; retry?: () => void }) {
   const { title, detail, traceId } = explain(error);
@@ -30,6 +48,7 @@ export function ProblemNotice({ error, retry }: { error: unknown; retry?: () => 
         <h2>{title}</h2>
         <p>{detail}</p>
         {traceId && <p className="muted mono">request trace {traceId}</p>}
+        {error instanceof Problem && error.status === 413 && <ShorterRanges />}
         {retry && (
           <Button variant="default" onClick={retry}>
             Try again
