@@ -168,6 +168,8 @@ export interface RuleSummary {
   description?: string;
   author?: string;
   matches?: number;
+  /** It only feeds other rules and raises no alert of its own. */
+  silent?: boolean;
   diagnostics?: Diagnostic[];
 }
 

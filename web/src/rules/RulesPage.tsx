@@ -37,7 +37,10 @@ function RuleRow({ rule }: { rule: RuleSummary }) {
           {rule.description || rule.file}
         </span>
       </span>
-      <span className="muted">{rule.kind?.replaceAll('_', ' ')}</span>
+      <span className="muted">
+        {rule.kind?.replaceAll('_', ' ')}
+        {rule.silent && <span title="Feeds other rules, raises no alert of its own">, silent</span>}
+      </span>
       <span className={css.tagCell}>
         {(rule.tags ?? []).slice(0, MAX_TAGS_SHOWN).map((tag) => (
           <span key={tag} title={tagName(tag).name ?? tag}>
