@@ -109,7 +109,8 @@ export function LogList(props: LogListProps) {
       tabIndex={0}
       role="region"
       aria-label="Log records"
-      data-compact={compact} data-relative={baseNanos !== undefined}
+      data-compact={compact}
+      data-relative={baseNanos !== undefined}
     >
       <div style={{ height: virtual.getTotalSize(), position: 'relative' }}>
         {items.map((item) => {
