@@ -73,7 +73,7 @@ fn step(server: &Server, corpus: &Arc<Corpus>, rate: Option<f64>) -> Result<Meas
             let (latencies, corpus) = (Arc::clone(&latencies), Arc::clone(corpus));
             let url = format!("{}/v1/traces", server.http);
             std::thread::spawn(move || -> Result<()> {
-                let client = reqwest::blocking::Client::builder().timeout(Duration::from_secs(30)).build()?;
+                let client = tests::client().timeout(Duration::from_secs(30)).build()?;
                 let mut own = Vec::new();
                 while !stop.load(Ordering::Relaxed) {
                     let number = next.fetch_add(1, Ordering::Relaxed);

@@ -23,7 +23,7 @@ fn the_printed_link_logs_in_once_and_the_printed_key_brings_traces_in() -> Resul
     let key = server.key.clone().expect("the first start prints an ingest key");
     let sent = script::send("python", &server, "http", 2, Some(&key))?;
     let token = server.open.split("t=").nth(1).expect("the link has a token").to_owned();
-    let browser = reqwest::blocking::Client::builder().cookie_store(true).build()?;
+    let browser = tests::client().cookie_store(true).build()?;
     let login = |token: &str| {
         let request =
             browser.post(format!("{}/api/v1/session", server.base)).header("content-type", "application/json");

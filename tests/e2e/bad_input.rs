@@ -3,7 +3,6 @@
 use std::io::Write;
 
 use anyhow::{Result, ensure};
-use reqwest::blocking::Client;
 use tests::{Server, script};
 
 struct Case {
@@ -52,7 +51,7 @@ fn cases() -> Vec<Case> {
 fn each_fault_gets_its_status_and_a_text_that_names_it() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let server = Server::start(folder.path(), &[])?;
-    let client = Client::new();
+    let client = tests::client().build()?;
     for case in cases() {
         let mut request =
             client.post(format!("{}{}", server.http, case.path)).header("content-type", case.content_type);

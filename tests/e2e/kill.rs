@@ -33,7 +33,7 @@ fn census(body: &[u8]) -> Result<BTreeMap<String, usize>> {
 
 /// Sends until the server is gone; records what was acknowledged.
 fn send_until_gone(base: &str, seed: u64, ledger: &Ledger, stop: &AtomicBool) -> Result<()> {
-    let client = reqwest::blocking::Client::builder().timeout(Duration::from_secs(10)).build()?;
+    let client = tests::client().timeout(Duration::from_secs(10)).build()?;
     for number in 0.. {
         if stop.load(Ordering::SeqCst) {
             break;

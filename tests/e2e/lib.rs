@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use reqwest::blocking::{Client, Response};
+use reqwest::blocking::{Client, ClientBuilder, Response};
 use serde_json::Value;
 
 /// How long anything may take that is not measured: generous, because it is only reached when something is broken.
@@ -22,6 +22,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub fn unix_nanos() -> u64 {
     let since = std::time::UNIX_EPOCH.elapsed().expect("the clock is past 1970");
     u64::try_from(since.as_nanos()).expect("before 2554")
+}
+
+/// A blocking HTTP client. TLS is never used here, and still has to be there for a client to be made.
+pub fn client() -> ClientBuilder {
+    // an error says that a provider is installed already
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder().timeout(PATIENCE)
 }
 
 /// The repository.
@@ -87,6 +94,7 @@ impl Server {
     /// # Errors
     /// As [`Server::start`].
     pub fn start_bare(data_dir: &Path, flags: &[&str]) -> Result<Self> {
+        let client = client().build()?;
         let started = Instant::now();
         let mut command = serve_command(data_dir);
         let mut process = command.args(flags).stdout(Stdio::piped()).spawn().context("binary does not start")?;
@@ -99,7 +107,7 @@ impl Server {
             http: String::new(),
             key: None,
             ready_after: Duration::ZERO,
-            client: Client::builder().timeout(PATIENCE).build()?,
+            client,
         };
         server.read_greeting(&lines)?;
         wait_for("readiness", || server.get("/readyz").map(drop))?;

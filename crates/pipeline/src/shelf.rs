@@ -94,6 +94,8 @@ pub struct RuleShelf {
 struct Held {
     book: RuleBook,
     files: BTreeMap<String, RuleFile>,
+    /// Whether the folder could not be read at the last look.
+    is_lost: bool,
 }
 
 impl RuleShelf {
@@ -190,13 +192,18 @@ impl RuleShelf {
         let mut held = self.held();
         match read_folder(&self.folder) {
             Ok(found) => {
+                held.is_lost = false;
                 if held.take_in(found) {
                     self.enforce(&held);
                     tracing::info!(files = held.files.len(), "rules reloaded");
                 }
             }
-            // the folder may be in the middle of being replaced; what was in force stays
-            Err(error) => tracing::warn!(%error, "rules folder cannot be read; the rules in force stay"),
+            // the folder may be in the middle of being replaced; what was in force stays, and it is said once
+            Err(error) => {
+                if !std::mem::replace(&mut held.is_lost, true) {
+                    tracing::warn!(%error, "rules folder cannot be read; the rules in force stay");
+                }
+            }
         }
     }
 
