@@ -142,6 +142,9 @@ export interface MapEdge {
 export interface ServiceMap {
   nodes: ServiceSummary[];
   edges: MapEdge[];
+  /** What the map covers: less than asked for when there was too much. */
+  start_time?: string;
+  end_time?: string;
   truncated: boolean;
 }
 

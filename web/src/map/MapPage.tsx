@@ -20,7 +20,7 @@ import { DraftInput } from '../parts/DraftInput';
 import { Empty, WaitingForFirstSpan } from '../parts/Empty';
 import { ProblemNotice } from '../parts/Failure';
 import page from '../parts/parts.module.css';
-import { useRange } from '../time/clock';
+import { Time, useRange } from '../time/clock';
 import { formatDuration } from '../time/nanos';
 import { resolveRange } from '../time/range';
 import type { MapSearch } from '../url/view';
@@ -141,7 +141,9 @@ export function MapPage() {
     () => (map ? filterMap(map, search.q ?? '', search.errors === true) : null),
     [map, search.q, search.errors],
   );
-  const { startMillis, endMillis } = resolveRange(range, dataUpdatedAt || Date.now());
+  const asked = resolveRange(range, dataUpdatedAt || Date.now());
+  const startMillis = map?.start_time ? Date.parse(map.start_time) : asked.startMillis;
+  const endMillis = map?.end_time ? Date.parse(map.end_time) : asked.endMillis;
   const secs = Math.max(1, (endMillis - startMillis) / 1000);
   const set = (change: Partial<MapSearch>) =>
     void navigate({ to: '.', search: (before) => ({ ...before, ...change }), replace: false });
@@ -175,8 +177,13 @@ export function MapPage() {
       </div>
       {map?.truncated && (
         <p className={css.truncated} role="status">
-          There are more connections than one answer holds; the busiest are shown. Choose a shorter time range
-          to see all.
+          There is more than one answer holds: the map shows the newest and busiest part
+          {map.start_time && (
+            <>
+              , since <Time at={map.start_time} precision="s" />
+            </>
+          )}
+          .
         </p>
       )}
       {error ? (
