@@ -263,7 +263,7 @@ await step('trace search: form, filters, chart, reload and back keep the state',
 
 await step('service map: a click opens the panel, the address keeps it, and it leads to traces', async () => {
   await open('/map');
-  const node = page.locator('.react-flow__node').first();
+  const node = page.locator('.react-flow__node:not(:has([data-outside="true"]))').first();
   await node.waitFor();
   await page.waitForFunction(() => document.querySelectorAll('.react-flow__edge').length > 0);
   await node.click();

@@ -13,7 +13,7 @@ import {
   ReactFlowProvider,
   useReactFlow,
 } from '@xyflow/react';
-import { useEffect, useMemo } from 'react';
+import { useEffect, useMemo, useRef } from 'react';
 import { infoQuery, mapQuery } from '../api/queries';
 import type { MapEdge, ServiceSummary } from '../api/wire';
 import { DraftInput } from '../parts/DraftInput';
@@ -68,11 +68,18 @@ function Graph({ nodes, edges, secs, search, set }: GraphProps) {
   const scheme = useComputedColorScheme('light');
   const layout = useMemo(() => layoutMap({ nodes, edges }), [nodes, edges]);
   const shape = layout.nodes.map((place) => place.name).join('|');
-  // biome-ignore lint/correctness/useExhaustiveDependencies: fits again only when other services are shown
+  const panelOpen = search.service !== undefined || search.edge !== undefined;
+  const movedByHand = useRef(false);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another set of services starts over
   useEffect(() => {
+    movedByHand.current = false;
+  }, [shape]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: fits again only when other services or less room are there
+  useEffect(() => {
+    if (movedByHand.current) return;
     const frame = requestAnimationFrame(() => void flow.fitView({ padding: 0.08, maxZoom: 1.15 }));
     return () => cancelAnimationFrame(frame);
-  }, [shape, flow]);
+  }, [shape, panelOpen, flow]);
 
   const byName = new Map(nodes.map((node) => [node.name, node]));
   const most = Math.max(1, ...edges.map((edge) => edge.calls));
@@ -84,7 +91,6 @@ function Graph({ nodes, edges, secs, search, set }: GraphProps) {
       )
       .flatMap((edge) => [edge.caller, edge.callee]),
   );
-  const anything = search.service !== undefined || search.edge !== undefined;
   const flowNodes: Node[] = layout.nodes.map((place) => ({
     id: place.name,
     type: 'service',
@@ -97,7 +103,7 @@ function Graph({ nodes, edges, secs, search, set }: GraphProps) {
     data: {
       service: byName.get(place.name),
       secs,
-      dim: anything && place.name !== search.service && !near.has(place.name),
+      dim: panelOpen && place.name !== search.service && !near.has(place.name),
     },
   }));
   const flowEdges = layout.edges.map((routed) => edgeElement(routed, secs, most, search));
@@ -110,6 +116,9 @@ function Graph({ nodes, edges, secs, search, set }: GraphProps) {
       style={{ background: 'transparent', ['--xy-background-color' as string]: 'transparent' }}
       colorMode={scheme}
       fitView
+      onMoveStart={(event) => {
+        if (event) movedByHand.current = true;
+      }}
       minZoom={0.15}
       maxZoom={2}
       nodesConnectable={false}
@@ -118,7 +127,7 @@ function Graph({ nodes, edges, secs, search, set }: GraphProps) {
       proOptions={{ hideAttribution: true }}
       onNodeClick={(_, node) => set({ service: node.id, edge: undefined })}
       onEdgeClick={(_, edge) => set({ edge: edge.id, service: undefined })}
-      onPaneClick={() => anything && set({ service: undefined, edge: undefined })}
+      onPaneClick={() => panelOpen && set({ service: undefined, edge: undefined })}
       onSelectionChange={({ nodes: chosen }) => {
         // Enter on a focused node selects it: the panel follows the keyboard too.
         const first = chosen[0];
