@@ -1,7 +1,6 @@
 -- Spans to count, one for each time it was sent.
 --
--- Read by the other queries as the table `sent`, and as `counted` too when there are too many rows to tell copies
--- apart within the limit of memory.
+-- What services, operations and the service map are counted from, in one pass; copies are told apart there.
 --
 -- Parameters
 --   $from  timestamp(ns, UTC)  first start time inside

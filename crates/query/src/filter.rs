@@ -139,7 +139,7 @@ fn encodings(key: &str, value: &str) -> Vec<String> {
     let mut entries: Vec<String> = values.iter().map(|value| attribute::entry(key, value)).collect();
     // bytes read as hexadecimal digits, which is how their entry holds them
     if !value.is_empty()
-        && value.len() % 2 == 0
+        && value.len().is_multiple_of(2)
         && value.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
     {
         entries.push(format!("{}x{value}", attribute::entry_prefix(key)));

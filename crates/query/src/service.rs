@@ -1,29 +1,27 @@
 //! Services, their operations, and who calls whom.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int64Type, TimestampNanosecondType};
 use datafusion::common::ScalarValue;
-use datafusion::prelude::SessionContext;
+use datafusion::dataframe::DataFrame;
+use datafusion::prelude::{col, lit};
+use futures::TryStreamExt;
 use lake::Snapshot;
 use model::signal::Signal;
 use model::time::NANOS_PER_SEC;
-use model::view::ViewError;
 use model::{TenantId, TimeRange, UnixNanos};
 
-use crate::engine::Collected;
+use crate::census::{ByOperation, ByService, Calls, Columns, Copies};
 use crate::query::Inner;
 use crate::table::{Selectivity, SnapshotTable, time_zone};
 use crate::{Query, QueryError};
 
-const COUNTED_ONCE: &str = include_str!("../../../queries/counted_spans_once.sql");
 const COUNTED: &str = include_str!("../../../queries/counted_spans.sql");
-const SERVICES: &str = include_str!("../../../queries/services.sql");
-const OPERATIONS: &str = include_str!("../../../queries/operations.sql");
-const CALLS: &str = include_str!("../../../queries/service_calls.sql");
+
+/// The percentiles that are told.
+const SHARES: [f64; 2] = [0.5, 0.95];
 
 /// How long before its child a parent may have started and still be found by the service map.
 const PARENT_NANOS: i64 = 600 * NANOS_PER_SEC;
@@ -118,8 +116,15 @@ impl Query {
         let tenant = tenant.clone();
         self.run("services", move |inner, _deadline| async move {
             let snapshot = inner.snapshot(&tenant, Signal::Spans, range);
-            let counted = Counted::new(&inner, &snapshot, range).await?;
-            services(&counted.run(SERVICES, bounds(&range)).await?)
+            let mut found = ByService::default();
+            let mut copies = Copies::new(inner.limits.exact_count_rows);
+            let spans = counted(&inner, &snapshot, range, None).await?;
+            for_each(&inner, spans, |columns| {
+                found.take(columns, &mut copies);
+                true
+            })
+            .await?;
+            Ok(services(&found, inner.limits.list_rows).0)
         })
         .await
     }
@@ -137,10 +142,15 @@ impl Query {
         let (tenant, service) = (tenant.clone(), service.to_owned());
         self.run("operations", move |inner, _deadline| async move {
             let snapshot = inner.snapshot(&tenant, Signal::Spans, range);
-            let counted = Counted::new(&inner, &snapshot, range).await?;
-            let mut parameters = bounds(&range);
-            parameters.push(("service", ScalarValue::from(service.as_str())));
-            operations(&counted.run(OPERATIONS, parameters).await?)
+            let mut found = ByOperation::default();
+            let mut copies = Copies::new(inner.limits.exact_count_rows);
+            let spans = counted(&inner, &snapshot, range, Some(&service)).await?;
+            for_each(&inner, spans, |columns| {
+                found.take(columns, &mut copies);
+                true
+            })
+            .await?;
+            Ok(operations(&found, inner.limits.list_rows))
         })
         .await
     }
@@ -157,13 +167,20 @@ impl Query {
             let snapshot = inner.snapshot(&tenant, Signal::Spans, with_parents);
             let newest = newest_part(&snapshot, with_parents, inner.limits.map_rows);
             let covered = TimeRange { start: range.start.max(newest.start), end: range.end };
-            let counted = Counted::new(&inner, &snapshot, newest).await?;
-            let found_nodes = counted.run(SERVICES, bounds(&covered)).await?;
-            let found_edges = counted.run(CALLS, bounds(&covered)).await?;
-            let truncated = covered != range || found_nodes.truncated || found_edges.truncated;
-            let (edges, outside) = edges(&found_edges)?;
-            let nodes = nodes(services(&found_nodes)?, &edges, &outside);
-            Ok(ServiceMap { nodes, edges, range: covered, truncated })
+            let mut calls = Calls::new(covered.start);
+            let mut copies = Copies::new(inner.limits.exact_count_rows);
+            let most = usize::try_from(inner.limits.map_rows).unwrap_or(usize::MAX).saturating_mul(2);
+            let spans = counted(&inner, &snapshot, newest, None).await?;
+            let read_all = for_each(&inner, spans, |columns| {
+                calls.take(columns, &mut copies);
+                calls.len() < most
+            })
+            .await?;
+            let list_rows = inner.limits.list_rows;
+            let (edges, outside, all_edges) = edges(&calls, list_rows);
+            let (services, all_services) = services(&calls.services, list_rows);
+            let truncated = covered != range || !read_all || !all_edges || !all_services;
+            Ok(ServiceMap { nodes: nodes(services, &edges, &outside), edges, range: covered, truncated })
         })
         .await
     }
@@ -183,139 +200,94 @@ fn newest_part(snapshot: &Snapshot, range: TimeRange, max_rows: u64) -> TimeRang
     range
 }
 
-/// A session in which the tables `counted` and `sent` stand for the spans of a range.
-struct Counted<'a> {
-    inner: &'a Inner,
-    session: SessionContext,
+/// The spans of a range that can be counted, of one service when it is named.
+async fn counted(
+    inner: &Inner,
+    snapshot: &Snapshot,
+    range: TimeRange,
+    service: Option<&str>,
+) -> Result<DataFrame, QueryError> {
+    let failed = |error| inner.engine.failed(error);
+    let session = inner.engine.session()?;
+    let table = SnapshotTable::within(snapshot, &range, Selectivity::Wide);
+    session.register_table(Signal::Spans.as_str(), Arc::new(table)).map_err(failed)?;
+    let parameters = vec![("from", time_value(range.start)), ("end", time_value(range.end))];
+    let frame = session.sql(COUNTED).await.and_then(|frame| frame.with_param_values(parameters)).map_err(failed)?;
+    match service {
+        Some(service) => frame.filter(col("service").eq(lit(service))).map_err(failed),
+        None => Ok(frame),
+    }
 }
 
-impl<'a> Counted<'a> {
-    async fn new(inner: &'a Inner, snapshot: &Snapshot, range: TimeRange) -> Result<Self, QueryError> {
-        let failed = |error| inner.engine.failed(error);
-        let session = inner.engine.session()?;
-        let table = SnapshotTable::within(snapshot, &range, Selectivity::Wide);
-        let counted = if table.rows() <= inner.limits.exact_count_rows { COUNTED_ONCE } else { COUNTED };
-        session.register_table(Signal::Spans.as_str(), Arc::new(table)).map_err(failed)?;
-        for (name, text) in [("counted", counted), ("sent", COUNTED)] {
-            let parameters = vec![("from", time_value(range.start)), ("end", time_value(range.end))];
-            let view = session.sql(text).await.and_then(|frame| frame.with_param_values(parameters)).map_err(failed)?;
-            session.register_table(name, view.into_view()).map_err(failed)?;
+/// Hands batch after batch to `take` until it says no; whether it took all.
+async fn for_each(
+    inner: &Inner,
+    frame: DataFrame,
+    mut take: impl FnMut(&Columns<'_>) -> bool,
+) -> Result<bool, QueryError> {
+    let failed = |error| inner.engine.failed(error);
+    let mut stream = frame.execute_stream().await.map_err(failed)?;
+    while let Some(batch) = stream.try_next().await.map_err(failed)? {
+        if !take(&Columns::new(&batch)?) {
+            return Ok(false);
         }
-        Ok(Self { inner, session })
     }
-
-    async fn run(&self, text: &str, parameters: Vec<(&'static str, ScalarValue)>) -> Result<Collected, QueryError> {
-        let frame = self.session.sql(text).await.and_then(|frame| frame.with_param_values(parameters));
-        let engine = &self.inner.engine;
-        engine.collect(frame.map_err(|error| engine.failed(error))?, self.inner.limits.list_rows).await
-    }
+    Ok(true)
 }
 
 fn time_value(time: UnixNanos) -> ScalarValue {
     ScalarValue::TimestampNanosecond(Some(time.0), time_zone())
 }
 
-fn bounds(range: &TimeRange) -> Vec<(&'static str, ScalarValue)> {
-    vec![("start", time_value(range.start)), ("end", time_value(range.end))]
+/// Services, most spans first, then by name, at most `max_rows`; and whether that is all.
+fn services(found: &ByService, max_rows: usize) -> (Vec<ServiceSummary>, bool) {
+    let mut services: Vec<_> = found
+        .0
+        .iter()
+        .map(|(name, tally)| {
+            let [p50_nanos, p95_nanos] = tally.percentiles(SHARES);
+            let (spans, errors, last_seen) = (tally.spans, tally.errors, tally.last_seen);
+            ServiceSummary { name: name.clone(), spans, errors, p50_nanos, p95_nanos, last_seen }
+        })
+        .collect();
+    services.sort_by_key(|service| Reverse(service.spans));
+    let is_all = services.len() <= max_rows;
+    services.truncate(max_rows);
+    (services, is_all)
 }
 
-/// The columns of an answer, read row by row whatever width the engine gave them.
-struct Answer {
-    batch: RecordBatch,
-}
-
-impl Answer {
-    fn texts(&self, name: &str) -> Result<Vec<String>, QueryError> {
-        let texts = self.cast_to(name, &DataType::Utf8)?;
-        let texts = texts.as_string_opt::<i32>().ok_or_else(|| ViewError(name.to_owned()))?;
-        Ok(texts.iter().map(|text| text.unwrap_or_default().to_owned()).collect())
-    }
-
-    fn numbers(&self, name: &str) -> Result<Vec<i64>, QueryError> {
-        let numbers = self.cast_to(name, &DataType::Int64)?;
-        let numbers = numbers.as_primitive_opt::<Int64Type>().ok_or_else(|| ViewError(name.to_owned()))?;
-        Ok(numbers.iter().map(Option::unwrap_or_default).collect())
-    }
-
-    fn counts(&self, name: &str) -> Result<Vec<u64>, QueryError> {
-        Ok(self.numbers(name)?.into_iter().map(|count| u64::try_from(count).unwrap_or(0)).collect())
-    }
-
-    fn times(&self, name: &str) -> Result<Vec<UnixNanos>, QueryError> {
-        let column = self.batch.column_by_name(name).ok_or_else(|| ViewError(name.to_owned()))?;
-        let times = column.as_primitive_opt::<TimestampNanosecondType>().ok_or_else(|| ViewError(name.to_owned()))?;
-        Ok(times.values().iter().copied().map(UnixNanos).collect())
-    }
-
-    fn flags(&self, name: &str) -> Result<Vec<bool>, QueryError> {
-        let column = self.batch.column_by_name(name).and_then(|column| column.as_boolean_opt());
-        let flags = column.ok_or_else(|| ViewError(name.to_owned()))?;
-        Ok(flags.iter().map(Option::unwrap_or_default).collect())
-    }
-
-    fn cast_to(&self, name: &str, data_type: &DataType) -> Result<Arc<dyn Array>, QueryError> {
-        let column = self.batch.column_by_name(name).ok_or_else(|| ViewError(name.to_owned()))?;
-        Ok(cast(column, data_type)?)
-    }
-}
-
-fn answers(found: &Collected) -> impl Iterator<Item = Answer> {
-    found.batches.iter().map(|batch| Answer { batch: batch.clone() })
-}
-
-fn services(found: &Collected) -> Result<Vec<ServiceSummary>, QueryError> {
-    let mut services = Vec::new();
-    for answer in answers(found) {
-        let (spans, errors) = (answer.counts("spans")?, answer.counts("errors")?);
-        let (p50, p95) = (answer.numbers("p50_nanos")?, answer.numbers("p95_nanos")?);
-        let last_seen = answer.times("last_seen")?;
-        services.extend(answer.texts("service")?.into_iter().enumerate().map(|(row, name)| ServiceSummary {
-            name,
-            spans: spans[row],
-            errors: errors[row],
-            p50_nanos: p50[row],
-            p95_nanos: p95[row],
-            last_seen: last_seen[row],
-        }));
-    }
-    Ok(services)
-}
-
-fn operations(found: &Collected) -> Result<Vec<OperationSummary>, QueryError> {
+/// Operations, most spans first, then by name and kind, at most `max_rows`.
+fn operations(found: &ByOperation, max_rows: usize) -> Vec<OperationSummary> {
     let mut operations = Vec::new();
-    for answer in answers(found) {
-        let (spans, errors) = (answer.counts("spans")?, answer.counts("errors")?);
-        let (p50, p95) = (answer.numbers("p50_nanos")?, answer.numbers("p95_nanos")?);
-        let kinds = answer.numbers("kind")?;
-        operations.extend(answer.texts("name")?.into_iter().enumerate().map(|(row, name)| OperationSummary {
-            name,
-            kind: i8::try_from(kinds[row]).unwrap_or_default(),
-            spans: spans[row],
-            errors: errors[row],
-            p50_nanos: p50[row],
-            p95_nanos: p95[row],
+    for (kind, names) in &found.0 {
+        operations.extend(names.iter().map(|(name, tally)| {
+            let [p50_nanos, p95_nanos] = tally.percentiles(SHARES);
+            let (spans, errors) = (tally.spans, tally.errors);
+            OperationSummary { name: name.clone(), kind: *kind, spans, errors, p50_nanos, p95_nanos }
         }));
     }
-    Ok(operations)
+    operations.sort_by(|a, b| (b.spans, &a.name, a.kind).cmp(&(a.spans, &b.name, b.kind)));
+    operations.truncate(max_rows);
+    operations
 }
 
-/// The edges, and which of the callees were seen from outside.
-fn edges(found: &Collected) -> Result<(Vec<MapEdge>, BTreeSet<String>), QueryError> {
-    let (mut edges, mut outside) = (Vec::new(), BTreeSet::new());
-    for answer in answers(found) {
-        let (calls, errors) = (answer.counts("calls")?, answer.counts("errors")?);
-        let (p50, p95) = (answer.numbers("p50_nanos")?, answer.numbers("p95_nanos")?);
-        let (callees, is_outside) = (answer.texts("callee")?, answer.flags("is_outside")?);
-        for (row, caller) in answer.texts("caller")?.into_iter().enumerate() {
-            let callee = callees[row].clone();
-            if is_outside[row] {
-                outside.insert(callee.clone());
-            }
-            let (calls, errors) = (calls[row], errors[row]);
-            edges.push(MapEdge { caller, callee, calls, errors, p50_nanos: p50[row], p95_nanos: p95[row] });
+/// Edges, most calls first, at most `max_rows`; which callees were seen from outside; and whether those are all edges.
+fn edges(calls: &Calls, max_rows: usize) -> (Vec<MapEdge>, BTreeSet<String>, bool) {
+    let mut outside = BTreeSet::new();
+    let mut edges = Vec::new();
+    for ((caller, callee), edge) in calls.edges() {
+        if edge.is_outside {
+            outside.insert(callee.to_owned());
         }
+        let [p50_nanos, p95_nanos] = edge.tally.percentiles(SHARES);
+        let (calls, errors) = (edge.tally.spans, edge.tally.errors);
+        let (caller, callee) = (caller.to_owned(), callee.to_owned());
+        edges.push(MapEdge { caller, callee, calls, errors, p50_nanos, p95_nanos });
     }
-    Ok((edges, outside))
+    edges.sort_by_key(|edge| Reverse(edge.calls));
+    let is_all = edges.len() <= max_rows;
+    edges.truncate(max_rows);
+    (edges, outside, is_all)
 }
 
 fn nodes(services: Vec<ServiceSummary>, edges: &[MapEdge], outside: &BTreeSet<String>) -> Vec<MapNode> {

@@ -70,12 +70,6 @@ impl SnapshotTable {
         self.files.is_empty() && self.batches.is_empty()
     }
 
-    /// Rows in memory and in files, those outside the range included.
-    pub(crate) fn rows(&self) -> u64 {
-        let in_memory: u64 = self.batches.iter().map(|batch| batch.num_rows() as u64).sum();
-        in_memory + self.files.iter().map(|file| file.zone.rows).sum::<u64>()
-    }
-
     /// The files that `filters` do not rule out by what the catalog knows of them.
     fn pruned(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<Arc<FileEntry>>> {
         let Some(all) = conjunction(filters.iter().cloned()) else { return Ok(self.files.clone()) };
@@ -97,10 +91,10 @@ impl SnapshotTable {
         let url = lake_url()?;
         let store = state.runtime_env().object_store(&url)?;
         let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
-        let mut options = TableParquetOptions::default();
-        options.global = state.config_options().execution.parquet.clone();
-        options.global.pushdown_filters = self.selectivity == Selectivity::Selective;
-        options.global.reorder_filters = true;
+        let mut global = state.config_options().execution.parquet.clone();
+        global.pushdown_filters = self.selectivity == Selectivity::Selective;
+        global.reorder_filters = true;
+        let options = TableParquetOptions { global, ..TableParquetOptions::default() };
         let source = ParquetSource::new(self.schema())
             .with_table_parquet_options(options)
             .with_parquet_file_reader_factory(Arc::new(CachedParquetFileReaderFactory::new(store, cache)));

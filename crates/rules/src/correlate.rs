@@ -163,12 +163,13 @@ impl Memory {
     /// Marks a group as used, making it when it is new.
     fn touch(&mut self, key: &Arc<str>, values: &[Arc<str>], bounds: Bounds, losses: &mut Losses) {
         self.uses += 1;
-        if !self.groups.contains_key(key) && self.groups.len() >= bounds.groups {
-            if let Some((_, oldest)) = self.recency.pop_first() {
-                let forgotten = self.groups.remove(&oldest).map_or(0, |group| group.kept.len());
-                losses.evicted += forgotten as u64;
-                self.news.remove(&oldest);
-            }
+        if !self.groups.contains_key(key)
+            && self.groups.len() >= bounds.groups
+            && let Some((_, oldest)) = self.recency.pop_first()
+        {
+            let forgotten = self.groups.remove(&oldest).map_or(0, |group| group.kept.len());
+            losses.evicted += forgotten as u64;
+            self.news.remove(&oldest);
         }
         let group = self.groups.entry(Arc::clone(key)).or_default();
         self.recency.remove(&group.used);

@@ -89,6 +89,6 @@ impl<'b> Events<'b> {
     }
 }
 
-fn bytes<'b>(column: Option<&'b FixedSizeBinaryArray>, row: usize) -> Option<&'b [u8]> {
+fn bytes(column: Option<&FixedSizeBinaryArray>, row: usize) -> Option<&[u8]> {
     column.filter(|column| column.is_valid(row)).map(|column| column.value(row))
 }

@@ -27,7 +27,6 @@ impl<A> Expression<A> {
     }
 
     /// The negation.
-    #[expect(clippy::should_implement_trait, reason = "a constructor beside all and any, not the operator")]
     pub fn not(part: Self) -> Self {
         if let Self::Not(inner) = part { *inner } else { Self::Not(Box::new(part)) }
     }

@@ -1,5 +1,7 @@
 //! The API from the outside: real rooms on a temporary directory, a real socket, a plain HTTP client.
 
+#![expect(clippy::unwrap_used, reason = "a test ends at the first thing that is wrong")]
+
 mod alerts;
 mod client;
 mod document;

@@ -1,5 +1,7 @@
 //! The lake from the outside: what went in is found exactly once, in memory or in files, whatever happens in between.
 
+#![expect(clippy::unwrap_used, reason = "a test ends at the first thing that is wrong")]
+
 mod crash;
 mod files;
 mod hammer;

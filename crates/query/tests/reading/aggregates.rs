@@ -104,7 +104,7 @@ async fn the_service_map_counts_calls_between_services_and_to_the_outside() {
 async fn spans_that_share_an_id_make_one_call() {
     // the way Zipkin clients do it: client and server have the same span id, the server's work hangs below it
     let house = House::filled(
-        Lie::InMemory,
+        Lie::Memory,
         &[spans(&[
             span(1, 1, "gateway", "GET /", 5_000),
             span(1, 2, "gateway", "call", 4_999).parent(1).kind(3),
@@ -121,7 +121,7 @@ async fn spans_that_share_an_id_make_one_call() {
 #[tokio::test]
 async fn a_parent_that_started_before_the_range_is_still_the_caller() {
     let house = House::filled(
-        Lie::InFiles,
+        Lie::Files,
         &[spans(&[span(1, 1, "gateway", "GET /", 61_000), span(1, 2, "auth", "login", 59_000).parent(1)])],
     )
     .await;
@@ -136,7 +136,7 @@ async fn a_map_over_too_many_spans_covers_the_newest_part_and_says_so() {
     let house = House::with_limits(Limits { map_rows: 3, ..Limits::default() }).await;
     for (trace, start) in [(1, 30_000), (2, 20_000), (3, 10_000)] {
         let calls = [span(trace, 1, "a", "op", start), span(trace, 2, "b", "op", start - 1).parent(1)];
-        house.fill(Lie::InFiles, &[spans(&calls)]).await;
+        house.fill(Lie::Files, &[spans(&calls)]).await;
     }
     let map = house.query.service_map(&acme(), LAST_HOUR).await.unwrap();
     assert!(map.truncated);

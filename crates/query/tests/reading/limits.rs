@@ -13,7 +13,7 @@ const HEAVY: &str = "SELECT count(*) FROM spans a, spans b, spans c, spans d WHE
 async fn house(limits: Limits) -> House {
     let house = House::with_limits(limits).await;
     let many: Vec<_> = (1..=400).map(|id| span(id, id, "a", "op", 1_000 + id as i64)).collect();
-    house.fill(Lie::InBoth, &[spans(&many[..200]), spans(&many[200..])]).await;
+    house.fill(Lie::Both, &[spans(&many[..200]), spans(&many[200..])]).await;
     house
 }
 

@@ -23,7 +23,8 @@ async fn turn(query: &Query, mut search: SpanSearch, mut between: impl FnMut()) 
 #[tokio::test]
 async fn trace_pages_hold_every_trace_once_in_order() {
     // forty traces over half an hour, in an order that is not that of time; ten start in the same nanosecond
-    let starts = |number: u64| if number % 4 == 0 { 600_000 } else { (number * 7_919 % 1_800_000) as i64 + 1_000 };
+    let starts =
+        |number: u64| if number.is_multiple_of(4) { 600_000 } else { (number * 7_919 % 1_800_000) as i64 + 1_000 };
     // each trace has a late span, long after its first: it must not bring the trace back on a later page
     let of_trace = |number| {
         let start = starts(number);
@@ -53,7 +54,7 @@ async fn a_long_trace_appears_on_one_page_only() {
             span(2 + minute, 1, "a", "once", minute as i64 * 60_000 + 2_000),
         ]));
     }
-    let house = House::filled(Lie::InBoth, &requests).await;
+    let house = House::filled(Lie::Both, &requests).await;
     let found = turn(&house.query, SpanSearch::in_range(LAST_HOUR, 2), || {}).await;
     assert_eq!(found, (1..=21).collect::<Vec<_>>());
 }

@@ -18,7 +18,7 @@ async fn house() -> House {
     for (trace, service, start) in [(1, "auth", 10 * HOUR_MILLIS), (2, "cart", 5 * HOUR_MILLIS), (3, "auth", 1_000)] {
         let made = span(trace, 1, service, "op", start).with("k", json!("v"));
         let made = if service == "cart" { made.failed().millis(900) } else { made };
-        house.fill(Lie::InFiles, &[spans(&[made])]).await;
+        house.fill(Lie::Files, &[spans(&[made])]).await;
     }
     house
 }
@@ -85,13 +85,13 @@ async fn a_trace_is_followed_back_until_it_rested_for_a_day() {
     let house = House::new().await;
     for (trace, start) in [(1, 60), (2, 50), (1, 40), (1, 20), (1, 0)] {
         house
-            .fill(Lie::InFiles, &[spans(&[span(trace, start as u64 + 1, "a", "op", start * HOUR_MILLIS + 1_000)])])
+            .fill(Lie::Files, &[spans(&[span(trace, start as u64 + 1, "a", "op", start * HOUR_MILLIS + 1_000)])])
             .await;
     }
     assert_eq!(house.query.trace(&acme(), trace_id(1)).await.unwrap().unwrap().len(), 4);
     let house = House::new().await;
     for start in [60, 20, 0] {
-        house.fill(Lie::InFiles, &[spans(&[span(1, start as u64 + 1, "a", "op", start * HOUR_MILLIS + 1_000)])]).await;
+        house.fill(Lie::Files, &[spans(&[span(1, start as u64 + 1, "a", "op", start * HOUR_MILLIS + 1_000)])]).await;
     }
     assert_eq!(house.query.trace(&acme(), trace_id(1)).await.unwrap().unwrap().len(), 2);
 }

@@ -19,13 +19,13 @@ pub const LAST_HOUR: TimeRange = TimeRange { start: UnixNanos(NOW.0 - 3_600 * NA
 /// Where the rows of a test lie while they are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lie {
-    InMemory,
-    InFiles,
+    Memory,
+    Files,
     /// The first half of the requests in a file, the second half in memory.
-    InBoth,
+    Both,
 }
 
-pub const EVERYWHERE: [Lie; 3] = [Lie::InMemory, Lie::InFiles, Lie::InBoth];
+pub const EVERYWHERE: [Lie; 3] = [Lie::Memory, Lie::Files, Lie::Both];
 
 pub struct House {
     _dir: TempDir,
@@ -62,8 +62,8 @@ impl House {
     pub async fn fill(&self, lie: Lie, requests: &[Value]) {
         for (index, request) in requests.iter().enumerate() {
             self.take(&acme(), request);
-            let half = lie == Lie::InBoth && index + 1 == requests.len().div_ceil(2);
-            if half || (lie == Lie::InFiles && index + 1 == requests.len()) {
+            let half = lie == Lie::Both && index + 1 == requests.len().div_ceil(2);
+            if half || (lie == Lie::Files && index + 1 == requests.len()) {
                 self.lake.flush().await.unwrap();
             }
         }

@@ -100,7 +100,7 @@ async fn a_trace_of_ten_thousand_spans_opens_at_once() {
 #[tokio::test]
 async fn a_trace_past_the_limit_is_cut_and_says_so() {
     let limits = query::Limits { trace_rows: 10, ..query::Limits::default() };
-    for lie in [Lie::InMemory, Lie::InFiles, Lie::InBoth] {
+    for lie in [Lie::Memory, Lie::Files, Lie::Both] {
         let house = House::with_limits(limits.clone()).await;
         let all: Vec<_> = (1..=16).map(|id| span(1, id, "a", "work", 1_000)).collect();
         house.fill(lie, &[spans(&all[..8]), spans(&all[8..])]).await;
