@@ -28,7 +28,7 @@ const FLOORS: [(&str, u8); 16] = [
 const ABSENT: [(&str, &[&str]); 6] = [
     ("model", &["tokio", "serde_json", "axum", "sqlx", "prost"]),
     ("rules", &["tokio", "runtime", "sqlx", "reqwest", "rand"]),
-    ("otlp", &["tokio", "runtime", "sqlx"]),
+    ("otlp", &["tokio", "sqlx", "reqwest"]),
     ("simulate", &["model", "runtime", "tokio", "otlp"]),
     ("wal", &["parquet", "arrow", "otlp", "rules"]),
     ("query", &["axum", "serde_json", "otlp"]),

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use tests::{Server, wait_for};
+use tests::{Server, at_most, wait_for};
 
 #[test]
-fn the_demo_raises_three_alerts_tied_to_traces_within_half_a_minute() -> Result<()> {
+fn the_demo_raises_three_alerts_tied_to_traces_soon_after_the_start() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let started = Instant::now();
     let server = Server::start(folder.path(), &["--demo"])?;
-    ensure!(server.ready_after < Duration::from_secs(2), "ready after {:?}", server.ready_after);
+    ensure!(server.ready_after < at_most(Duration::from_secs(2)), "ready after {:?}", server.ready_after);
     let alerts = wait_for("three different alerts", || {
         let alerts = server.items("/api/v1/alerts")?;
         let rules: BTreeSet<_> = alerts.iter().filter_map(|alert| alert["rule_id"].as_str()).collect();
@@ -20,7 +20,7 @@ fn the_demo_raises_three_alerts_tied_to_traces_within_half_a_minute() -> Result<
     })?;
     let took = started.elapsed();
     println!("demo: ready after {:?}, three different alerts after {took:?}", server.ready_after);
-    ensure!(took < Duration::from_secs(30), "three alerts took {took:?}");
+    ensure!(took < at_most(Duration::from_secs(30)), "three alerts took {took:?}");
     for alert in &alerts {
         let trace_id = alert["trace_ids"][0].as_str();
         let trace_id = trace_id.ok_or_else(|| anyhow::anyhow!("an alert without a trace: {alert}"))?;

@@ -61,7 +61,10 @@ fn kill_nine_under_load_loses_and_doubles_nothing() -> Result<()> {
     let ledger: Ledger = Arc::default();
     // small segments and an eager flush, so that kills also hit segment changes, flushes and trimming
     let config = folder.path().join("config.toml");
-    std::fs::write(&config, "[otlp]\nmax_inflated_bytes = 524288\n[wal]\nsegment_bytes = 1048576\n[lake]\nflush_bytes = 1048576\nflush_secs = 1\n")?;
+    std::fs::write(
+        &config,
+        "[otlp]\nmax_inflated_bytes = 524288\n[wal]\nsegment_bytes = 1048576\n[lake]\nflush_bytes = 1048576\nflush_secs = 1\n",
+    )?;
     let config = config.to_string_lossy().into_owned();
     let data = folder.path().join("data");
     let mut slowest = Duration::ZERO;

@@ -18,6 +18,12 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// Pause between two looks at a fact.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
+/// How long something may take in this build: figures are promised for release builds and measured by `make bench`; a
+/// development build on a busy machine gets six times as long, so that tests fail for faults and not for weather.
+pub fn at_most(released: Duration) -> Duration {
+    released * if cfg!(debug_assertions) { 6 } else { 1 }
+}
+
 /// Nanoseconds since 1970, for events that happen now.
 pub fn unix_nanos() -> u64 {
     let since = std::time::UNIX_EPOCH.elapsed().expect("the clock is past 1970");
