@@ -191,7 +191,7 @@ export function AlertPage() {
   if (!alert) {
     return (
       <div style={{ display: 'grid', placeItems: 'center', height: '60%' }}>
-        <Loader size="sm" aria-label="Loading the alert" />
+        <Loader size="sm" role="status" aria-label="Loading the alert" />
       </div>
     );
   }

@@ -199,7 +199,7 @@ export function AlertsPage() {
             {result.hasNextPage ? '+' : ''} shown
           </span>
         )}
-        {result.isFetching && <Loader size={14} aria-label="Loading" />}
+        {result.isFetching && <Loader size={14} role="status" aria-label="Loading" />}
         <span className={css.live} data-on={connected}>
           <span aria-hidden="true" />
           {connected ? 'live' : 'not live'}

@@ -50,7 +50,7 @@ export function LogsPage() {
             {hasNextPage ? '+' : ''} {records.length === 1 ? 'record' : 'records'}, newest first
           </span>
         )}
-        {result.isFetching && <Loader size={14} aria-label="Searching" />}
+        {result.isFetching && <Loader size={14} role="status" aria-label="Searching" />}
       </div>
       <search className={form.form} aria-label="Search logs">
         <div className={form.fields}>

@@ -166,7 +166,7 @@ export function MapPage() {
             {shown.nodes.length} services, {shown.edges.length} connections
           </span>
         )}
-        {isFetching && <Loader size={14} aria-label="Loading" />}
+        {isFetching && <Loader size={14} role="status" aria-label="Loading" />}
         <span style={{ flex: 1 }} />
         <Checkbox
           size="xs"

@@ -89,7 +89,7 @@ function Neighbours({
 function Operations({ service }: { service: string }) {
   const range = useRange();
   const { data, isPending } = useQuery(operationsQuery(service, range));
-  if (isPending) return <Loader size={14} aria-label="Loading operations" />;
+  if (isPending) return <Loader size={14} role="status" aria-label="Loading operations" />;
   const items = [...(data?.items ?? [])].sort((a, b) => b.spans - a.spans).slice(0, MAX_OPERATIONS);
   return (
     <section>

@@ -27,7 +27,7 @@ export function RulePage() {
   if (!data) {
     return (
       <div style={{ display: 'grid', placeItems: 'center', height: '60%' }}>
-        <Loader size="sm" aria-label="Loading the rule" />
+        <Loader size="sm" role="status" aria-label="Loading the rule" />
       </div>
     );
   }

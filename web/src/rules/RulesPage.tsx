@@ -90,7 +90,7 @@ export function RulesPage() {
             {shown.length === all.length ? all.length : `${shown.length} of ${all.length}`}
           </span>
         )}
-        {isFetching && <Loader size={14} aria-label="Loading" />}
+        {isFetching && <Loader size={14} role="status" aria-label="Loading" />}
         <span style={{ flex: 1 }} />
         <Select
           aria-label="Status"

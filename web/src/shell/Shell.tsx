@@ -118,7 +118,7 @@ export function Shell() {
   if (!session.data) {
     return (
       <main style={{ height: '100%', display: 'grid', placeItems: 'center' }}>
-        <Loader size="sm" aria-label="Loading" />
+        <Loader size="sm" role="status" aria-label="Loading" />
       </main>
     );
   }

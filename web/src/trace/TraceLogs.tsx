@@ -26,7 +26,7 @@ export function TraceLogs({ trace, selectedSpan, onSpan }: TraceLogsProps) {
   const [open, setOpen] = useState<string[]>([]);
   const [onlySpan, setOnlySpan] = useState(false);
   if (logs.error) return <ProblemNotice error={logs.error} retry={() => void logs.refetch()} />;
-  if (!logs.data) return <Loader size="sm" m="xl" aria-label="Loading logs" />;
+  if (!logs.data) return <Loader size="sm" m="xl" role="status" aria-label="Loading logs" />;
   const all = logs.data.items;
   const shown = onlySpan && selectedSpan ? all.filter((record) => record.span_id === selectedSpan) : all;
   if (!all.length) {

@@ -138,7 +138,7 @@ export function TracePage() {
   if (!trace || !flat) {
     return (
       <div style={{ display: 'grid', placeItems: 'center', height: '60%' }}>
-        <Loader size="sm" aria-label="Loading the trace" />
+        <Loader size="sm" role="status" aria-label="Loading the trace" />
       </div>
     );
   }

@@ -48,7 +48,7 @@ export function TracesPage() {
             {result.hasNextPage ? '+' : ''} found
           </span>
         )}
-        {result.isFetching && <Loader size={14} aria-label="Searching" />}
+        {result.isFetching && <Loader size={14} role="status" aria-label="Searching" />}
       </div>
       <SearchForm />
       {result.error ? (
