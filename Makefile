@@ -6,7 +6,7 @@ DEMO_DIR ?= target/demo-data
 RUN_FLAGS ?=
 PROFILE ?= release
 
-.PHONY: run test check bench faults web fmt lint tidy e2e-setup chromium conformance
+.PHONY: run test check bench faults web fmt lint tidy e2e-setup chromium
 
 run: web ## build everything and start a server with live demo traffic; prints the login URL
 	cargo build --locked --$(PROFILE) -p server
@@ -29,8 +29,7 @@ e2e-setup: chromium
 
 test: web e2e-setup ## every test, with what it needs
 	cd web && npm run --silent check
-	cargo build --locked -p server
-	cargo test --locked --workspace
+	RUST_TEST_THREADS=1 cargo test --locked --workspace
 
 check: fmt lint test ## what CI runs
 
@@ -48,6 +47,6 @@ bench: ## ingest under load, side by side; prints a table (release build, loopba
 	cargo run --locked --release -p tests --bin bench
 
 faults: ## kill -9 under load, 200 rounds, and the log's own fault tests
-	cargo build --locked -p server
-	TRACEHOUND_KILL_ROUNDS=200 cargo test --locked -p tests --test e2e kill -- --nocapture
-	cargo test --locked -p wal -p lake
+	cargo test --locked --workspace --no-run
+	TRACEHOUND_KILL_ROUNDS=200 cargo test --locked --workspace --test e2e kill -- --nocapture
+	cargo test --locked --workspace --test it --test store

@@ -42,12 +42,12 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the root").to_owned()
 }
 
-/// The binary under test: beside the test binaries, built by `cargo build -p server`.
+/// The binary under test: beside the test binaries, built by `cargo test --workspace`.
 pub fn binary() -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
     let profile = test.parent().and_then(Path::parent).expect("test binaries lie in target/<profile>/deps");
     let binary = profile.join("tracehound");
-    assert!(binary.is_file(), "{} is missing: run `cargo build -p server` first", binary.display());
+    assert!(binary.is_file(), "{} is missing: run `cargo test --workspace --no-run` first", binary.display());
     binary
 }
 
