@@ -42,11 +42,12 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the root").to_owned()
 }
 
-/// The binary under test: beside the test binaries, built by `cargo test --workspace`.
+/// The binary under test: of the same profile as this program, built by `cargo test --workspace`.
 pub fn binary() -> PathBuf {
-    let test = std::env::current_exe().expect("a test has a path");
-    let profile = test.parent().and_then(Path::parent).expect("test binaries lie in target/<profile>/deps");
-    let binary = profile.join("tracehound");
+    let own = std::env::current_exe().expect("a program has a path");
+    // test binaries lie in target/<profile>/deps, the bench program in target/<profile>
+    let mut folders = own.ancestors().skip(1).take(2).map(|folder| folder.join("tracehound"));
+    let binary = folders.find(|path| path.is_file()).unwrap_or_else(|| own.with_file_name("tracehound"));
     assert!(binary.is_file(), "{} is missing: run `cargo test --workspace --no-run` first", binary.display());
     binary
 }
