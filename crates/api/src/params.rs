@@ -6,6 +6,7 @@ use axum::http::header;
 use axum::http::request::Parts;
 use model::time::NANOS_PER_SEC;
 use model::{TimeRange, UnixNanos};
+use pipeline::shelf::FILE_BYTES_MAX;
 use query::{AttributeFilter, FilterOp};
 use runtime::{Clock, ErrorKind};
 use serde::de::DeserializeOwned;
@@ -14,8 +15,8 @@ use serde_json::{Map, Value};
 use crate::page::{DEFAULT_LIMIT, MAX_LIMIT};
 use crate::problem::Problem;
 
-/// Largest JSON body in bytes: a rule file of 256 KiB in which every character is escaped.
-pub(crate) const MAX_BODY_BYTES: usize = 2 << 20;
+/// Largest JSON body in bytes: the largest rule file, each byte of it escaped as `\u00xx`, and its envelope.
+pub(crate) const MAX_BODY_BYTES: usize = 6 * FILE_BYTES_MAX as usize + 4096;
 /// Parameters that may be given more than once.
 const REPEATABLE: [&str; 1] = ["filter"];
 /// Most query parameters of one request.

@@ -98,7 +98,7 @@ pub(crate) struct RuleCheck {
 pub(crate) struct RuleCheckRequest {
     /// The file it would be saved as, so that references among files are checked; absent for a new one.
     pub file: Option<String>,
-    /// YAML, at most 256 KiB.
+    /// YAML, at most 512 KiB.
     pub text: String,
 }
 
@@ -106,7 +106,7 @@ pub(crate) struct RuleCheckRequest {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RuleSaveRequest {
-    /// YAML, at most 256 KiB.
+    /// YAML, at most 512 KiB.
     pub text: String,
 }
 

@@ -115,10 +115,10 @@ async fn a_file_broken_on_disk_is_shown_with_its_faults_while_its_rules_stay() {
 async fn bodies_have_limits_and_faults_are_named() {
     let house = House::new().await;
     let user = house.user().await;
-    let large = "#".repeat(300 * 1024);
+    let large = "#".repeat(600 * 1024);
     let problem = user.put("/api/v1/rules/big.yml", &[], json!({"text": large})).await.problem(413, "text");
-    assert_eq!(problem["limit"], 256 * 1024);
-    let huge = "#".repeat(3 << 20);
+    assert_eq!(problem["limit"], 512 * 1024);
+    let huge = "#".repeat(4 << 20);
     user.put("/api/v1/rules/big.yml", &[], json!({"text": huge})).await.problem(413, "body");
     user.put("/api/v1/rules/big.yml", &[], json!({"txt": "x"})).await.problem(400, "txt");
     user.put("/api/v1/rules/big.yml", &[], Value::Null).await.problem(400, "body");
