@@ -78,8 +78,12 @@ function Side({ alert }: { alert: AlertDetail }) {
           ))}
           {Object.keys(alert.group).length === 0 && <span className="muted">the whole tenant</span>}
         </dd>
-        <dt>Events</dt>
+        <dt>Detections</dt>
         <dd className="num">{alert.count.toLocaleString('en')}</dd>
+        <dt>Events</dt>
+        <dd className="num">
+          {(alert.evidence.length + (alert.evidence_omitted ?? 0)).toLocaleString('en')}
+        </dd>
         <dt>First seen</dt>
         <dd>
           <Time at={alert.first_seen_time} />

@@ -238,7 +238,7 @@ export function AlertsPage() {
             <span>Alert</span>
             <span>Entity</span>
             <span>Status</span>
-            <span className={css.right}>Count</span>
+            <span className={css.right}>Detections</span>
             <span>First seen</span>
             <span>Last seen</span>
           </div>

@@ -60,7 +60,8 @@ export function EvidenceTable({ alert }: { alert: AlertDetail }) {
         <tbody>
           {alert.evidence.map((one, index) => {
             const span = spans.get(`${one.trace_id} ${one.span_id}`);
-            const at = one.time ?? span?.start_unix_nanos;
+            // the event's own time where it is known; what comes with the evidence is when the rule fired
+            const at = span?.start_unix_nanos ?? one.time;
             return (
               // biome-ignore lint/suspicious/noArrayIndexKey: the list is fixed and may name one span twice
               <tr key={index}>
