@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryBuilder, DictionaryArray, FixedSizeBinaryBuilder, Int8Builder, Int32Array, Int64Builder,
-    ListBuilder, RecordBatch, StringArray, StringBuilder, StringDictionaryBuilder, TimestampNanosecondBuilder,
-    UInt32Builder,
+    ArrayBuilder as _, ArrayRef, BinaryBuilder, DictionaryArray, FixedSizeBinaryBuilder, Int8Builder, Int32Array,
+    Int64Builder, ListBuilder, RecordBatch, StringArray, StringBuilder, StringDictionaryBuilder,
+    TimestampNanosecondBuilder, UInt32Builder,
 };
 use arrow::datatypes::{DataType, Field, Int32Type};
 use model::attribute::{self, Value};
