@@ -1,138 +1,19 @@
-//! Ingest under load: the release binary on one core with fsync, the load on the other, loopback only, bounded in time.
+//! Benchmarks of the release binary and its parts; `make bench` runs them all, `bench NAME` one of them.
 //!
-//! Prints one table: what was offered, what was acknowledged, how long an acknowledgement took, what it cost in CPU and
-//! memory. Run with `make bench`.
+//! Every figure is measured in this run, on this machine, over a corpus made from a printed seed.
 
-use std::collections::BTreeSet;
+mod corpus;
+mod decode;
+mod ingest;
+mod minute;
+mod prost_path;
+
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
-use tests::{Server, wait_for};
+use anyhow::{Result, bail, ensure};
 
-/// Seed of the corpus, printed with the result.
-const SEED: u64 = 20_260_101;
-/// Distinct spans that are sent round and round.
-const CORPUS_SPANS: u64 = 200_000;
-/// How long each step lasts.
-const STEP: Duration = Duration::from_secs(30);
-/// Connections.
-const SENDERS: usize = 8;
-
-struct Corpus {
-    bodies: Vec<(Vec<u8>, u64)>,
-    bytes: usize,
-}
-
-/// What one step measured.
-struct Measured {
-    spans: u64,
-    seconds: f64,
-    latencies: Vec<Duration>,
-    refused: u64,
-    cpu_seconds: f64,
-    peak_rss_mib: f64,
-}
-
-fn corpus() -> Corpus {
-    let bodies: Vec<_> = simulate::load(SEED, CORPUS_SPANS, tests::unix_nanos())
-        .map(|export| (export.body, export.events as u64))
-        .collect();
-    let bytes = bodies.iter().map(|(body, _)| body.len()).sum();
-    Corpus { bodies, bytes }
-}
-
-/// CPU seconds of a process so far, user and system.
-fn cpu_seconds(pid: u32) -> Result<f64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |index: usize| fields.get(index).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
-    // fields 14 and 15 of proc(5), in clock ticks of 1/100 s
-    Ok((ticks(11) + ticks(12)) / 100.0)
-}
-
-fn peak_rss_mib(pid: u32) -> Result<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).context("the kernel says the peak")?;
-    let kib: f64 = line.split_whitespace().nth(1).and_then(|text| text.parse().ok()).context("a number")?;
-    Ok(kib / 1024.0)
-}
-
-/// Offers `rate` spans per second (as fast as they are answered when `None`) for one step.
-fn step(server: &Server, corpus: &Arc<Corpus>, rate: Option<f64>) -> Result<Measured> {
-    let (stop, next) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-    let totals = Arc::new((AtomicU64::new(0), AtomicU64::new(0)));
-    let latencies = Arc::new(Mutex::new(Vec::new()));
-    let cpu_before = cpu_seconds(server.pid())?;
-    let started = Instant::now();
-    let per_body = corpus.bodies.iter().map(|(_, spans)| *spans).sum::<u64>() as f64 / corpus.bodies.len() as f64;
-    let senders: Vec<_> = (0..SENDERS)
-        .map(|_| {
-            let (stop, next, totals) = (Arc::clone(&stop), Arc::clone(&next), Arc::clone(&totals));
-            let (latencies, corpus) = (Arc::clone(&latencies), Arc::clone(corpus));
-            let url = format!("{}/v1/traces", server.http);
-            std::thread::spawn(move || -> Result<()> {
-                let client = tests::client().timeout(Duration::from_secs(30)).build()?;
-                let mut own = Vec::new();
-                while !stop.load(Ordering::Relaxed) {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    let due = rate.map(|rate| started + Duration::from_secs_f64(number as f64 * per_body / rate));
-                    if let Some(wait) = due.and_then(|due| due.checked_duration_since(Instant::now())) {
-                        std::thread::sleep(wait);
-                    }
-                    let (body, spans) = &corpus.bodies[number as usize % corpus.bodies.len()];
-                    // an open loop counts from when the request was due, so that a stall is seen by those behind it
-                    let from = due.unwrap_or_else(Instant::now);
-                    let request = client.post(&url).header("content-type", "application/x-protobuf");
-                    let answer = request.body(body.clone()).send()?;
-                    if answer.status().is_success() {
-                        totals.0.fetch_add(*spans, Ordering::Relaxed);
-                        own.push(from.elapsed());
-                    } else {
-                        totals.1.fetch_add(*spans, Ordering::Relaxed);
-                    }
-                }
-                latencies.lock().expect("no sender panics").extend(own);
-                Ok(())
-            })
-        })
-        .collect();
-    std::thread::sleep(STEP);
-    stop.store(true, Ordering::Relaxed);
-    for sender in senders {
-        sender.join().expect("no sender panics")?;
-    }
-    let seconds = started.elapsed().as_secs_f64();
-    let mut latencies = std::mem::take(&mut *latencies.lock().expect("no sender panics"));
-    latencies.sort();
-    Ok(Measured {
-        spans: totals.0.load(Ordering::Relaxed),
-        refused: totals.1.load(Ordering::Relaxed),
-        seconds,
-        latencies,
-        cpu_seconds: cpu_seconds(server.pid())? - cpu_before,
-        peak_rss_mib: peak_rss_mib(server.pid())?,
-    })
-}
-
-fn row(what: &str, measured: &Measured) {
-    let at = |share: f64| {
-        let index = ((measured.latencies.len() as f64 - 1.0) * share).max(0.0) as usize;
-        measured.latencies.get(index).copied().unwrap_or_default().as_secs_f64() * 1e3
-    };
-    println!(
-        "| {what} | {:.0} | {} | {:.1} | {:.1} | {:.2} | {:.0} % | {:.0} |",
-        measured.spans as f64 / measured.seconds,
-        measured.refused,
-        at(0.5),
-        at(0.99),
-        measured.cpu_seconds * 1e6 / measured.spans.max(1) as f64,
-        100.0 * measured.cpu_seconds / measured.seconds,
-        measured.peak_rss_mib,
-    );
-}
+use crate::corpus::{Corpus, SEED};
 
 /// Puts every thread of a process on one core.
 fn pin(pid: u32, core: &str) -> Result<()> {
@@ -141,59 +22,32 @@ fn pin(pid: u32, core: &str) -> Result<()> {
     Ok(())
 }
 
+/// The middle of an odd number of measurements.
+fn median(mut found: Vec<f64>) -> f64 {
+    found.sort_by(f64::total_cmp);
+    found[found.len() / 2]
+}
+
 fn main() -> Result<()> {
-    let corpus = Arc::new(corpus());
-    let spans = corpus.bodies.iter().map(|(_, spans)| spans).sum::<u64>();
+    let corpus = Arc::new(Corpus::new());
+    let (bytes, spans) = (corpus.bytes as f64, corpus.spans);
     println!(
-        "corpus: seed {SEED}, {spans} spans, {:.0} bytes a span, {:.0} spans a request; {SENDERS} connections, {} s a step",
-        corpus.bytes as f64 / spans as f64,
-        spans as f64 / corpus.bodies.len() as f64,
-        STEP.as_secs()
+        "corpus: seed {SEED}, {spans} spans, {:.0} bytes a span, {:.0} spans a request\n",
+        bytes / spans as f64,
+        corpus.spans_per_body()
     );
-    println!("server on core 0, load on core 1, fsync before every acknowledgement, the shipped rules loaded\n");
-    println!("| load | acknowledged spans/s | refused | p50 ms | p99 ms | CPU us/span | core | peak RSS MiB |");
-    println!("|---|---|---|---|---|---|---|---|");
-    pin(std::process::id(), "1")?;
-    let folder = tempfile::tempdir()?;
-    let server = Server::start(folder.path(), &[])?;
-    pin(server.pid(), "0")?;
-    for (what, rate) in [("20,000 spans/s offered", Some(20_000.0)), ("as fast as answered", None)] {
-        row(what, &step(&server, &corpus, rate)?);
+    let asked = std::env::args().nth(1);
+    let sections = match asked.as_deref() {
+        None => vec!["decode", "ingest", "minute"],
+        Some(one) => vec![one],
+    };
+    for section in sections {
+        match section {
+            "decode" => decode::run(&corpus),
+            "ingest" => ingest::run(&corpus)?,
+            "minute" => minute::run()?,
+            other => bail!("there is no benchmark {other:?}: decode, ingest or minute"),
+        }
     }
-    wait_for("the server still answers", || server.get("/readyz").map(drop))?;
-    println!("\nstart to /readyz: {:.0} ms", server.ready_after.as_secs_f64() * 1e3);
-    drop(server);
-    first_minute()
-}
-
-/// The demo from its start to three different alerts, and a large trace read through the API, on both cores.
-fn first_minute() -> Result<()> {
-    pin(std::process::id(), "0,1")?;
-    let folder = tempfile::tempdir()?;
-    let started = Instant::now();
-    let server = Server::start(folder.path(), &["--demo"])?;
-    wait_for("three different alerts", || {
-        let alerts = server.items("/api/v1/alerts")?;
-        let rules: BTreeSet<_> = alerts.iter().filter_map(|alert| alert["rule_id"].as_str()).collect();
-        ensure!(rules.len() >= 3, "{} so far", rules.len());
-        Ok(())
-    })?;
-    println!("demo: start to three different alerts: {:.1} s", started.elapsed().as_secs_f64());
-    let big = simulate::big_trace(SEED, 10_000, tests::unix_nanos() - 60_000_000_000);
-    for export in big.exports {
-        ensure!(server.export("traces", export.body)?.status().is_success(), "big trace is taken");
-    }
-    let path = format!("/api/v1/traces/{}", hex::encode(big.trace_id));
-    let mut took: Vec<_> = (0..5).map(|_| timed(&server, &path)).collect::<Result<_>>()?;
-    took.sort();
-    println!("trace of 10,000 spans by the API: {:.0} ms (median of 5, JSON parsed)", took[2].as_secs_f64() * 1e3);
-    let map = timed(&server, "/api/v1/service-map")?;
-    println!("service map of the last hour of the demo: {:.0} ms", map.as_secs_f64() * 1e3);
     Ok(())
-}
-
-fn timed(server: &Server, path: &str) -> Result<Duration> {
-    let started = Instant::now();
-    server.get(path)?;
-    Ok(started.elapsed())
 }

@@ -82,7 +82,11 @@ impl Intake {
     /// Decodes the export and appends it to the log. Answers once it is durable, or when there is nothing to store.
     pub async fn store(&self, admitted: Admitted, export: Export) -> Result<Receipt, Refusal> {
         let Admitted { tenant, key_id, reservation } = admitted;
-        let arrival = Arrival { received_at: UnixNanos(self.door.clock.unix_nanos()), key_id };
+        let arrival = Arrival {
+            received_at: UnixNanos(self.door.clock.unix_nanos()),
+            key_id,
+            trusted_proxies: Arc::clone(&self.settings.trusted_proxies),
+        };
         let limit_bytes = self.settings.max_inflated_bytes;
         let (signal, format) = (export.signal, export.format);
         let is_large = match export.encoding {
@@ -98,7 +102,7 @@ impl Intake {
         let Opened { payload, decoded: Decoded { records, rejected, message }, reservation } = opened;
         let (accepted, payload_bytes) = (records.num_rows() as u64, payload.len() as u64);
         if accepted > 0 {
-            let Arrival { received_at, key_id } = arrival;
+            let Arrival { received_at, key_id, .. } = arrival;
             let batch = EventBatch { tenant: tenant.clone(), signal, received_at, lsn: model::Lsn::default(), records };
             let format = match format {
                 otlp::Format::Protobuf => wal::Format::Protobuf,

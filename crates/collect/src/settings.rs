@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use otlp::TrustedProxies;
+
 /// Settings of the collector.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -21,6 +23,8 @@ pub struct Settings {
     pub max_connections: usize,
     /// A connection on which nothing moves for this long is closed.
     pub idle_timeout: Duration,
+    /// Networks of proxies that are believed when they say for whom they ask.
+    pub trusted_proxies: TrustedProxies,
 }
 
 impl Settings {
@@ -34,6 +38,7 @@ impl Settings {
             request_timeout: Duration::from_secs(30),
             max_connections: 4_096,
             idle_timeout: Duration::from_secs(120),
+            trusted_proxies: TrustedProxies::default(),
         }
     }
 }

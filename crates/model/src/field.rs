@@ -64,6 +64,7 @@ pub const PROMOTED: &[Promoted] = &[
     label("db.collection.name"),
     label("db.operation.name"),
     text("db.query.text"),
+    label("db.response.status_code"),
     int("db.response.returned_rows"),
     label("messaging.system"),
     label("messaging.destination.name"),
@@ -75,7 +76,18 @@ pub const PROMOTED: &[Promoted] = &[
     label("auth.outcome"),
     label("auth.method"),
     text("auth.token.hash"),
+    label("auth.jwt.alg"),
+    label("auth.jwt.kid"),
+    label("auth.jwt.iss"),
+    label("auth.jwt.aud"),
+    text("auth.jwt.sub"),
+    int("auth.jwt.exp"),
+    int("auth.jwt.iat"),
 ];
+
+/// Promoted attributes that the server works out where the sender did not say them; bit `n` of the column
+/// [`crate::signal::DERIVED`] stands for the `n`th.
+pub const DERIVED: [&str; 2] = ["auth.outcome", "client.address"];
 
 /// Names that mean the same attribute, current name first (renames of semantic conventions, and names used by Envoy and Istio).
 const SAME: &[&[&str]] = &[

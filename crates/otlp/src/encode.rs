@@ -1,12 +1,13 @@
 //! Stored rows back to OTLP.
 //!
 //! Lossless as far as the schema goes. Not kept: the order of attributes that have columns of their own, an end before
-//! the start when the marking attribute was removed, ids of log records that were not ids, entity references.
+//! the start when the marking attribute was removed, ids of log records that were not ids, entity references. What the
+//! server derived is left out.
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{Int8Type, Int64Type, TimestampNanosecondType, UInt32Type};
 use model::attribute::{self, Value};
-use model::field::{FieldKind, PROMOTED};
+use model::field::{DERIVED, FieldKind, PROMOTED};
 use model::signal::{self, log, span};
 use model::view::text_at;
 use model::{Signal, signal as columns};
@@ -115,9 +116,10 @@ impl<'a> Rows<'a> {
 
     fn attributes(&self, row: usize) -> Result<Vec<KeyValue>, EncodeError> {
         let mut found = Vec::new();
+        let derived = self.count(columns::DERIVED, row)?;
         for promoted in PROMOTED {
             let column = self.column(promoted.name)?;
-            if column.is_null(row) {
+            if column.is_null(row) || is_derived(promoted.name, derived) {
                 continue;
             }
             let value = match promoted.kind {
@@ -133,6 +135,11 @@ impl<'a> Rows<'a> {
         found.extend(parsed.map(|(key, value)| key_value(&key, &value)));
         Ok(found)
     }
+}
+
+/// Whether the server worked the attribute out, so that no client sent it.
+fn is_derived(name: &str, bits: u32) -> bool {
+    bits != 0 && DERIVED.iter().position(|derived| *derived == name).is_some_and(|bit| bits & 1 << bit != 0)
 }
 
 fn spans(rows: &Rows<'_>) -> Result<ExportTraceServiceRequest, EncodeError> {

@@ -14,19 +14,19 @@ use crate::wire::Fields;
 use crate::{Decoded, MAX_EVENTS};
 
 /// The columns of one signal under construction.
-pub(crate) trait Records {
+pub(crate) trait Records<'a> {
     /// What a record is called in messages to the client.
     const NAME: &'static str;
     /// The shared columns.
     fn tail(&mut self) -> &mut Tail;
     /// Adds the row of one record, or says why it can never be stored; then no column has changed.
-    fn push(&mut self, record: &[u8]) -> Result<Option<Reason>, DecodeError>;
+    fn push(&mut self, record: &'a [u8]) -> Result<Option<Reason>, DecodeError>;
     /// The finished batch.
     fn finish(self) -> RecordBatch;
 }
 
 /// Reads a whole request.
-pub(crate) fn read<R: Records>(request: &[u8], mut records: R) -> Result<Decoded, DecodeError> {
+pub(crate) fn read<'a, R: Records<'a>>(request: &'a [u8], mut records: R) -> Result<Decoded, DecodeError> {
     let mut rejections = Rejections::default();
     let mut seen = 0_u64;
     let mut place = Place { resource: 0, scope: 0, record: 0 };

@@ -9,6 +9,7 @@
 //! bytes ([`wire`], [`envelope`]) that feeds column builders directly.
 
 mod column;
+mod derive;
 mod encode;
 mod envelope;
 mod event;
@@ -26,6 +27,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use ipnet::IpNet;
 use model::{Signal, UnixNanos};
 
 pub use encode::{EncodeError, encode};
@@ -40,6 +42,9 @@ pub const MAX_EVENTS: u64 = 262_144;
 /// Deepest nesting of an attribute value, the value itself counted.
 pub const MAX_DEPTH: u32 = 20;
 
+/// Networks whose word about a client's address is believed.
+pub type TrustedProxies = Arc<[IpNet]>;
+
 /// How a request is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
@@ -50,12 +55,14 @@ pub enum Format {
 }
 
 /// What the server knows about the arrival of a request; written into every row.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Arrival {
     /// When the collector had the whole request.
     pub received_at: UnixNanos,
     /// Id of the ingest key; `None` when no key was needed.
     pub key_id: Option<Arc<str>>,
+    /// Networks of proxies whose word about the client's address is believed.
+    pub trusted_proxies: TrustedProxies,
 }
 
 /// A request in columns.

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, FixedSizeBinaryBuilder, Int8Array, RecordBatch, TimestampNanosecondBuilder, UInt32Array};
 use model::signal::time_type;
-use model::{Signal, SpanId, TraceId, UnixNanos};
+use model::{Signal, SpanId, TraceId, UnixNanos, Value};
 
 use crate::Arrival;
 use crate::column::{Labels, Texts};
+use crate::derive::Clues;
 use crate::envelope::Records;
 use crate::fault::DecodeError;
 use crate::rejection::Reason;
@@ -65,14 +66,14 @@ impl Logs {
     }
 }
 
-impl Records for Logs {
+impl<'a> Records<'a> for Logs {
     const NAME: &'static str = "log_records";
 
     fn tail(&mut self) -> &mut Tail {
         &mut self.tail
     }
 
-    fn push(&mut self, record: &[u8]) -> Result<Option<Reason>, DecodeError> {
+    fn push(&mut self, record: &'a [u8]) -> Result<Option<Reason>, DecodeError> {
         let wire = read_wire(record)?;
         let Ok(time) = i64::try_from(wire.time) else { return Ok(Some(Reason::LogTime)) };
         let Ok(observed) = i64::try_from(wire.observed) else { return Ok(Some(Reason::ObservedTime)) };
@@ -81,8 +82,8 @@ impl Records for Logs {
         self.observed.append_option(Some(observed).filter(|time| *time > 0));
         self.severity_number.push(wire.severity_number);
         self.severity_text.put_nonempty(row, wire.severity_text);
-        if let Some(bytes) = wire.body {
-            let body = value::read(bytes, "log_record.body", &mut self.tail.odd)?;
+        let body = wire.body.map(|bytes| value::read(bytes, "log_record.body", &mut self.tail.odd)).transpose()?;
+        if let Some(body) = &body {
             self.body.put(row, &body.text());
             self.body_type.put(row, body.tag().encode_utf8(&mut [0; 4]));
         }
@@ -98,12 +99,16 @@ impl Records for Logs {
             None => self.span_id.append_null(),
         }
         self.flags.push(wire.flags);
+        let mut clues = Clues::default();
         let mut fields = Fields::of(record, "log_record");
         while let Some((number, payload)) = fields.next()? {
             if number == 6 {
-                self.tail.attribute(payload.bytes("log_record.attributes")?, "log_record.attributes")?;
+                self.tail.attribute(payload.bytes("log_record.attributes")?, "log_record.attributes", &mut clues)?;
             }
         }
+        let said = body.as_ref().map(Value::text).unwrap_or_default();
+        let outcome = clues.of_log(&said);
+        self.tail.derive(outcome, &mut clues);
         self.tail.end_row(wire.dropped_attributes);
         Ok(None)
     }

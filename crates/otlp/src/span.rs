@@ -7,8 +7,9 @@ use model::{Signal, SpanId, TraceId, UnixNanos, Value};
 
 use crate::Arrival;
 use crate::column::{Blobs, Counts, Labels, Texts};
+use crate::derive::Clues;
 use crate::envelope::Records;
-use crate::event;
+use crate::event::{self, Exception};
 use crate::fault::DecodeError;
 use crate::rejection::Reason;
 use crate::tail::{Tail, times};
@@ -22,7 +23,7 @@ pub(crate) const EVENTS_FIELD: u32 = 11;
 pub(crate) const LINKS_FIELD: u32 = 13;
 
 /// Builders of the span columns.
-pub(crate) struct Spans {
+pub(crate) struct Spans<'a> {
     received_at: UnixNanos,
     trace_id: FixedSizeBinaryBuilder,
     span_id: FixedSizeBinaryBuilder,
@@ -43,6 +44,10 @@ pub(crate) struct Spans {
     dropped_links: Counts,
     tail: Tail,
     raw: Vec<u8>,
+    /// Attributes, events and links of the span being read.
+    attributes: Vec<&'a [u8]>,
+    events_seen: Vec<&'a [u8]>,
+    links_seen: Vec<&'a [u8]>,
 }
 
 /// The fields of one span as they stand on the wire.
@@ -75,7 +80,7 @@ struct Checked {
     backwards: i64,
 }
 
-impl Spans {
+impl<'a> Spans<'a> {
     pub fn new(payload_bytes: usize, arrival: &Arrival) -> Self {
         let rows = (payload_bytes / 256).clamp(1, 16_384);
         Self {
@@ -99,6 +104,9 @@ impl Spans {
             dropped_links: Counts::default(),
             tail: Tail::new(rows, arrival),
             raw: Vec::new(),
+            attributes: Vec::with_capacity(32),
+            events_seen: Vec::new(),
+            links_seen: Vec::new(),
         }
     }
 
@@ -123,57 +131,90 @@ impl Spans {
         Ok(Checked { trace_id, span_id, parent: SpanId::from_slice(wire.parent), start, duration, backwards })
     }
 
+    /// Reads everything but what is inside attributes, events and links, which are remembered.
+    fn read(&mut self, span: &'a [u8]) -> Result<Wire<'a>, DecodeError> {
+        let mut wire = Wire::default();
+        self.attributes.clear();
+        self.events_seen.clear();
+        self.links_seen.clear();
+        let mut fields = Fields::of(span, "span");
+        while let Some((number, payload)) = fields.next()? {
+            match number {
+                1 => wire.trace_id = payload.bytes("span.trace_id")?,
+                2 => wire.span_id = payload.bytes("span.span_id")?,
+                3 => wire.trace_state = payload.text("span.trace_state")?,
+                4 => wire.parent = payload.bytes("span.parent_span_id")?,
+                5 => wire.name = payload.text("span.name")?,
+                6 => wire.kind = payload.enumeration("span.kind")?,
+                7 => wire.start = payload.fixed64("span.start_time_unix_nano")?,
+                8 => wire.end = payload.fixed64("span.end_time_unix_nano")?,
+                9 => self.attributes.push(payload.bytes("span.attributes")?),
+                10 => wire.dropped_attributes = payload.uint32("span.dropped_attributes_count")?,
+                EVENTS_FIELD => self.events_seen.push(payload.bytes("span.events")?),
+                12 => wire.dropped_events = payload.uint32("span.dropped_events_count")?,
+                LINKS_FIELD => self.links_seen.push(payload.bytes("span.links")?),
+                14 => wire.dropped_links = payload.uint32("span.dropped_links_count")?,
+                15 => (wire.status, wire.status_message) = read_status(payload.bytes("span.status")?)?,
+                16 => wire.flags = payload.fixed32("span.flags")?,
+                _ => {}
+            }
+        }
+        Ok(wire)
+    }
+
     /// Stores events and links as they came, and the first exception in columns of its own.
-    fn push_repeated(&mut self, span: &[u8], row: usize) -> Result<(), DecodeError> {
+    fn push_repeated(&mut self, row: usize) -> Result<Option<Exception<'a>>, DecodeError> {
+        let mut first = None;
         self.raw.clear();
-        let (mut exception_seen, mut links_start) = (false, None);
-        for wanted in [EVENTS_FIELD, LINKS_FIELD] {
-            if wanted == LINKS_FIELD {
-                links_start = Some(self.raw.len());
+        for bytes in &self.events_seen {
+            put_bytes(&mut self.raw, EVENTS_FIELD, bytes);
+            let exception = event::check_event(bytes, &mut self.tail.odd)?;
+            first = first.or(exception);
+        }
+        if let Some(exception) = &first {
+            if let Some(text) = exception.type_name {
+                self.exception_type.put(row, text);
             }
-            let mut fields = Fields::of(span, "span");
-            while let Some((number, payload)) = fields.next()? {
-                if number != wanted {
-                    continue;
-                }
-                let bytes = payload.bytes(if wanted == EVENTS_FIELD { "span.events" } else { "span.links" })?;
-                put_bytes(&mut self.raw, number, bytes);
-                if wanted == LINKS_FIELD {
-                    event::check_link(bytes, &mut self.tail.odd)?;
-                    continue;
-                }
-                let exception = event::check_event(bytes, &mut self.tail.odd)?;
-                if let Some(exception) = exception.filter(|_| !exception_seen) {
-                    exception_seen = true;
-                    if let Some(text) = exception.type_name {
-                        self.exception_type.put(row, text);
-                    }
-                    if let Some(text) = exception.message {
-                        self.exception_message.put(row, text);
-                    }
-                }
+            if let Some(text) = exception.message {
+                self.exception_message.put(row, text);
             }
         }
-        let (events, links) = self.raw.split_at(links_start.unwrap_or(self.raw.len()));
-        if !events.is_empty() {
-            self.events.put(row, events);
+        if !self.raw.is_empty() {
+            self.events.put(row, &self.raw);
         }
-        if !links.is_empty() {
-            self.links.put(row, links);
+        self.raw.clear();
+        for bytes in &self.links_seen {
+            put_bytes(&mut self.raw, LINKS_FIELD, bytes);
+            event::check_link(bytes, &mut self.tail.odd)?;
         }
+        if !self.raw.is_empty() {
+            self.links.put(row, &self.raw);
+        }
+        Ok(first)
+    }
+
+    /// The attributes of the span, and what follows from them.
+    fn push_attributes(&mut self, wire: &Wire<'a>, exception: Option<Exception<'a>>) -> Result<(), DecodeError> {
+        let mut clues = Clues::default();
+        for bytes in &self.attributes {
+            self.tail.attribute(bytes, "span.attributes", &mut clues)?;
+        }
+        let exception = exception.unwrap_or_default();
+        let outcome = clues.of_span(wire.kind, exception.type_name, exception.message, wire.status_message);
+        self.tail.derive(outcome, &mut clues);
         Ok(())
     }
 }
 
-impl Records for Spans {
+impl<'a> Records<'a> for Spans<'a> {
     const NAME: &'static str = "spans";
 
     fn tail(&mut self) -> &mut Tail {
         &mut self.tail
     }
 
-    fn push(&mut self, span: &[u8]) -> Result<Option<Reason>, DecodeError> {
-        let (wire, has_repeated) = read_wire(span)?;
+    fn push(&mut self, span: &'a [u8]) -> Result<Option<Reason>, DecodeError> {
+        let wire = self.read(span)?;
         let checked = match self.check(&wire) {
             Ok(checked) => checked,
             Err(reason) => return Ok(Some(reason)),
@@ -196,17 +237,10 @@ impl Records for Spans {
         self.status_message.put_nonempty(row, wire.status_message);
         self.dropped_events.put_nonzero(row, wire.dropped_events);
         self.dropped_links.put_nonzero(row, wire.dropped_links);
-        if has_repeated {
-            self.push_repeated(span, row)?;
-        }
-        let mut fields = Fields::of(span, "span");
-        while let Some((number, payload)) = fields.next()? {
-            if number == 9 {
-                self.tail.attribute(payload.bytes("span.attributes")?, "span.attributes")?;
-            }
-        }
+        let exception = self.push_repeated(row)?;
+        self.push_attributes(&wire, exception)?;
         if checked.backwards > 0 {
-            self.tail.put(END_BEFORE_START, &Value::Int(checked.backwards));
+            self.tail.put_rest(END_BEFORE_START, &Value::Int(checked.backwards));
         }
         self.tail.end_row(wire.dropped_attributes);
         Ok(None)
@@ -238,38 +272,15 @@ impl Records for Spans {
     }
 }
 
-/// Reads everything but attributes, events and links; says whether there are events or links.
-fn read_wire(span: &[u8]) -> Result<(Wire<'_>, bool), DecodeError> {
-    let mut wire = Wire::default();
-    let mut has_repeated = false;
-    let mut fields = Fields::of(span, "span");
+fn read_status(bytes: &[u8]) -> Result<(i8, &str), DecodeError> {
+    let (mut code, mut message) = (0, "");
+    let mut fields = Fields::of(bytes, "span.status");
     while let Some((number, payload)) = fields.next()? {
         match number {
-            1 => wire.trace_id = payload.bytes("span.trace_id")?,
-            2 => wire.span_id = payload.bytes("span.span_id")?,
-            3 => wire.trace_state = payload.text("span.trace_state")?,
-            4 => wire.parent = payload.bytes("span.parent_span_id")?,
-            5 => wire.name = payload.text("span.name")?,
-            6 => wire.kind = payload.enumeration("span.kind")?,
-            7 => wire.start = payload.fixed64("span.start_time_unix_nano")?,
-            8 => wire.end = payload.fixed64("span.end_time_unix_nano")?,
-            10 => wire.dropped_attributes = payload.uint32("span.dropped_attributes_count")?,
-            EVENTS_FIELD | LINKS_FIELD => has_repeated = true,
-            12 => wire.dropped_events = payload.uint32("span.dropped_events_count")?,
-            14 => wire.dropped_links = payload.uint32("span.dropped_links_count")?,
-            15 => {
-                let mut status = Fields::of(payload.bytes("span.status")?, "span.status");
-                while let Some((number, payload)) = status.next()? {
-                    match number {
-                        2 => wire.status_message = payload.text("span.status.message")?,
-                        3 => wire.status = payload.enumeration("span.status.code")?,
-                        _ => {}
-                    }
-                }
-            }
-            16 => wire.flags = payload.fixed32("span.flags")?,
+            2 => message = payload.text("span.status.message")?,
+            3 => code = payload.enumeration("span.status.code")?,
             _ => {}
         }
     }
-    Ok((wire, has_repeated))
+    Ok((code, message))
 }

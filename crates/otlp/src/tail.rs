@@ -7,11 +7,12 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field};
 use model::attribute::{self, Value};
-use model::field::{FieldKind, PROMOTED};
+use model::field::{DERIVED, FieldKind, PROMOTED};
 use model::signal;
 
 use crate::Arrival;
 use crate::column::{Counts, Ints, Labels, Runs, Texts};
+use crate::derive::{self, CLUES, Clue, Clues, Outcome};
 use crate::fault::DecodeError;
 use crate::value::{self, Oddities};
 use crate::wire::Fields;
@@ -20,20 +21,46 @@ use crate::wire::Fields;
 const UNKNOWN_SERVICE: &str = "unknown_service";
 const SERVICE_NAME: &str = "service.name";
 
-/// Promoted attributes by the length of their names: two or three candidates for any key, so no hashing.
-static PROMOTED_BY_LENGTH: LazyLock<Vec<Vec<(&str, usize)>>> = LazyLock::new(|| {
-    let longest = PROMOTED.iter().map(|promoted| promoted.name.len()).max().unwrap_or(0);
-    let mut by_length = vec![Vec::new(); longest + 1];
-    for (index, promoted) in PROMOTED.iter().enumerate() {
-        by_length[promoted.name.len()].push((promoted.name, index));
+/// What is known of an attribute by its name alone.
+struct Known {
+    name: &'static str,
+    /// Its column among the promoted ones.
+    column: Option<usize>,
+    clue: Option<Clue>,
+}
+
+/// Known attributes by the length of their names: two or three candidates for any key, so no hashing.
+static KNOWN_BY_LENGTH: LazyLock<Vec<Vec<Known>>> = LazyLock::new(|| {
+    let clue_of = |wanted: &str| CLUES.iter().find(|(name, _)| *name == wanted).map(|(_, clue)| *clue);
+    let columns = PROMOTED.iter().enumerate().map(|(index, promoted)| Known {
+        name: promoted.name,
+        column: Some(index),
+        clue: clue_of(promoted.name),
+    });
+    let is_promoted = |name: &str| PROMOTED.iter().any(|promoted| promoted.name == name);
+    let others = CLUES.iter().filter(|(name, _)| !is_promoted(name));
+    let others = others.map(|(name, clue)| Known { name, column: None, clue: Some(*clue) });
+    let mut by_length = Vec::new();
+    for known in columns.chain(others) {
+        if by_length.len() <= known.name.len() {
+            by_length.resize_with(known.name.len() + 1, Vec::new);
+        }
+        by_length[known.name.len()].push(known);
     }
     by_length
 });
 
-fn promoted_index(key: &str) -> Option<usize> {
-    let candidates = PROMOTED_BY_LENGTH.get(key.len())?;
-    candidates.iter().find(|(name, _)| *name == key).map(|(_, index)| *index)
+fn known(key: &[u8]) -> Option<&'static Known> {
+    KNOWN_BY_LENGTH.get(key.len())?.iter().find(|known| known.name.as_bytes() == key)
 }
+
+/// Column numbers of what can be derived, in the order of their bits.
+static DERIVED_COLUMNS: LazyLock<[usize; 2]> = LazyLock::new(|| {
+    DERIVED
+        .map(|name| PROMOTED.iter().position(|promoted| promoted.name == name).expect("derived columns are promoted"))
+});
+const OUTCOME_BIT: usize = 0;
+const CLIENT_BIT: usize = 1;
 
 enum PromotedColumn {
     Label(Labels),
@@ -72,6 +99,7 @@ pub(crate) struct Tail {
     promoted: Vec<PromotedColumn>,
     rest: ListBuilder<StringBuilder>,
     dropped: Counts,
+    derived: Counts,
     rows: usize,
     entry: String,
     pub odd: Oddities,
@@ -96,6 +124,7 @@ impl Tail {
             promoted: promoted.collect(),
             rest: ListBuilder::with_capacity(entries, rows_expected).with_field(item),
             dropped: Counts::default(),
+            derived: Counts::default(),
             rows: 0,
             entry: String::with_capacity(256),
             odd: Oddities::default(),
@@ -164,26 +193,81 @@ impl Tail {
         Ok(())
     }
 
-    /// Adds an attribute, given as a KeyValue message, to the row being built.
-    pub fn attribute(&mut self, bytes: &[u8], field: &'static str) -> Result<(), DecodeError> {
-        let (key, value) = value::read_pair(bytes, field, &mut self.odd)?;
-        // who brought the event is the server's word alone
-        if key != signal::KEY_ID {
-            self.put(key, &value);
+    /// Adds an attribute, given as a KeyValue message, to the row being built, and notes what it tells.
+    pub fn attribute<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        field: &'static str,
+        clues: &mut Clues<'a>,
+    ) -> Result<(), DecodeError> {
+        let (key, value) = value::split_pair(bytes, field, &mut self.odd)?;
+        let value = value::read(value, field, &mut self.odd)?;
+        // a known name is text, so only others are checked to be
+        let Some(known) = known(key) else {
+            let key = value::text_key(key, field)?;
+            // who brought the event is the server's word alone
+            if key != signal::KEY_ID {
+                self.put_rest(key, &value);
+            }
+            return Ok(());
+        };
+        if let Some(clue) = known.clue {
+            let sees_proxies = !self.arrival.trusted_proxies.is_empty();
+            clues.note(clue, &value, sees_proxies);
+            // its place is decided when the whole event is known
+            if sees_proxies && clue == Clue::ClientAddress && known.column.is_some() {
+                if clues.origin.held.is_none() && matches!(value, Value::Str(_)) {
+                    clues.origin.held = Some(value.text().into_owned());
+                    return Ok(());
+                }
+                self.put_rest(known.name, &value);
+                return Ok(());
+            }
+        }
+        if !known.column.is_some_and(|column| self.promoted[column].put(self.rows, &value)) {
+            self.put_rest(known.name, &value);
         }
         Ok(())
     }
 
-    /// Adds an attribute to the row being built.
-    pub fn put(&mut self, key: &str, value: &Value<'_>) {
-        if let Some(index) = promoted_index(key)
-            && self.promoted[index].put(self.rows, value)
-        {
-            return;
-        }
+    /// Adds an attribute without a column of its own to the row being built.
+    pub fn put_rest(&mut self, key: &str, value: &Value<'_>) {
         self.entry.clear();
         attribute::push_entry(&mut self.entry, key, value);
         self.rest.values().append_value(&self.entry);
+    }
+
+    /// Adds what follows from the row's attributes.
+    pub fn derive(&mut self, outcome: Option<Outcome>, clues: &mut Clues<'_>) {
+        let mut bits = 0;
+        if let Some(outcome) = outcome
+            && self.put_derived(OUTCOME_BIT, outcome.as_str())
+        {
+            bits |= 1 << OUTCOME_BIT;
+        }
+        if !self.arrival.trusted_proxies.is_empty() {
+            let sent = clues.origin.held.take();
+            let found = derive::client_address(&clues.origin, &self.arrival.trusted_proxies);
+            match (found, sent) {
+                (Some(address), sent) => {
+                    if let Some(sent) = sent {
+                        self.put_rest(DERIVED[CLIENT_BIT], &Value::str(&sent));
+                    }
+                    if self.put_derived(CLIENT_BIT, &address) {
+                        bits |= 1 << CLIENT_BIT;
+                    }
+                }
+                (None, Some(sent)) => {
+                    self.put_derived(CLIENT_BIT, &sent);
+                }
+                (None, None) => {}
+            }
+        }
+        self.derived.put_nonzero(self.rows, bits);
+    }
+
+    fn put_derived(&mut self, bit: usize, text: &str) -> bool {
+        self.promoted[DERIVED_COLUMNS[bit]].put(self.rows, &Value::str(text))
     }
 
     /// Completes the row being built.
@@ -213,6 +297,7 @@ impl Tail {
         columns.push(self.dropped.finish(rows));
         columns.push(times(vec![self.arrival.received_at.0; rows]));
         columns.push(key_column(self.arrival.key_id.as_deref(), rows));
+        columns.push(self.derived.finish(rows));
     }
 }
 

@@ -46,7 +46,12 @@ pub(crate) fn read_pair<'a>(
     odd: &mut Oddities,
 ) -> Result<(&'a str, Value<'a>), DecodeError> {
     let (key, value) = split_pair(bytes, field, odd)?;
-    Ok((key, read(value, field, odd)?))
+    Ok((text_key(key, field)?, read(value, field, odd)?))
+}
+
+/// A key as text.
+pub(crate) fn text_key<'a>(key: &'a [u8], field: &'static str) -> Result<&'a str, DecodeError> {
+    std::str::from_utf8(key).map_err(|_| DecodeError::Protobuf { field, problem: "not valid UTF-8" })
 }
 
 /// Reads an AnyValue message.
@@ -66,17 +71,17 @@ pub(crate) fn read<'a>(bytes: &'a [u8], field: &'static str, odd: &mut Oddities)
     })
 }
 
-/// Key and AnyValue bytes of a KeyValue message; no value reads as an empty one.
-fn split_pair<'a>(
+/// Key and AnyValue bytes of a KeyValue message, neither read yet; no value reads as an empty one.
+pub(crate) fn split_pair<'a>(
     bytes: &'a [u8],
     field: &'static str,
     odd: &mut Oddities,
-) -> Result<(&'a str, &'a [u8]), DecodeError> {
-    let (mut key, mut value): (&str, &[u8]) = ("", &[]);
+) -> Result<(&'a [u8], &'a [u8]), DecodeError> {
+    let (mut key, mut value): (&[u8], &[u8]) = (&[], &[]);
     let mut fields = Fields::of(bytes, field);
     while let Some((number, payload)) = fields.next()? {
         match number {
-            1 => key = payload.text(field)?,
+            1 => key = payload.bytes(field)?,
             2 => value = payload.bytes(field)?,
             3 => odd.table_references += u64::from(payload.varint(field)? != 0),
             _ => {}
@@ -150,7 +155,7 @@ fn write_json(
                 }
                 separate(out, start);
                 let (key, value) = split_pair(payload.bytes(field)?, field, odd)?;
-                write_json_text(out, key);
+                write_json_text(out, text_key(key, field)?);
                 out.push(':');
                 let value = node(value, field, odd)?;
                 write_json(out, value, depth + 1, field, odd)?;

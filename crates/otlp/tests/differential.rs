@@ -13,7 +13,11 @@ use proto::collector::logs::v1::ExportLogsServiceRequest;
 use proto::collector::trace::v1::ExportTraceServiceRequest;
 
 fn read(signal: Signal, format: Format, payload: &[u8]) -> Result<Decoded, DecodeError> {
-    let arrival = Arrival { received_at: UnixNanos(1_764_000_000_000_000_000), key_id: Some("key".into()) };
+    let arrival = Arrival {
+        received_at: UnixNanos(1_764_000_000_000_000_000),
+        key_id: Some("key".into()),
+        trusted_proxies: ["10.0.0.0/8".parse().expect("a network")].into(),
+    };
     decode(signal, format, payload, &arrival)
 }
 

@@ -24,7 +24,7 @@ fn the_examples_of_the_protocol_read_as_their_reference_types_do() {
             }
             Signal::Logs => serde_json::from_slice::<ExportLogsServiceRequest>(&json).map(|read| read.encode_to_vec()),
         };
-        let arrival = Arrival { received_at: UnixNanos(1_764_000_000_000_000_000), key_id: None };
+        let arrival = Arrival { received_at: UnixNanos(1_764_000_000_000_000_000), key_id: None, ..Arrival::default() };
         let ours = decode(signal, Format::Json, &json, &arrival).expect("an official example");
         assert_eq!((ours.records.num_rows(), ours.rejected), (events, 0), "{file}");
         let theirs = decode(signal, Format::Protobuf, &protobuf.expect("an official example"), &arrival);

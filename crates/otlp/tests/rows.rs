@@ -43,7 +43,7 @@ fn request(spans: Vec<Span>) -> ExportTraceServiceRequest {
 }
 
 fn read(request: &ExportTraceServiceRequest) -> Result<Decoded, DecodeError> {
-    let arrival = Arrival { received_at: UnixNanos(RECEIVED), key_id: Some("k1".into()) };
+    let arrival = Arrival { received_at: UnixNanos(RECEIVED), key_id: Some("k1".into()), ..Arrival::default() };
     decode(Signal::Spans, Format::Protobuf, &request.encode_to_vec(), &arrival)
 }
 
@@ -54,7 +54,7 @@ fn rows(spans: Vec<Span>) -> RecordBatch {
 fn read_logs(records: Vec<LogRecord>) -> Decoded {
     let scope_logs = vec![ScopeLogs { log_records: records, ..ScopeLogs::default() }];
     let request = ExportLogsServiceRequest { resource_logs: vec![ResourceLogs { scope_logs, ..Default::default() }] };
-    let arrival = Arrival { received_at: UnixNanos(RECEIVED), key_id: None };
+    let arrival = Arrival { received_at: UnixNanos(RECEIVED), key_id: None, ..Arrival::default() };
     decode(Signal::Logs, Format::Protobuf, &request.encode_to_vec(), &arrival).expect("valid")
 }
 
@@ -238,7 +238,7 @@ fn otlp_20_57_values_nest_twenty_levels_and_no_more() {
         let ids = r#""traceId":"01010101010101010101010101010101","spanId":"0202020202020202""#;
         let span = format!(r#"{{{ids},"attributes":[{{"key":"deep","value":{value}}}]}}"#);
         let text = format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{span}]}}]}}]}}"#);
-        let arrival = Arrival { received_at: UnixNanos(RECEIVED), key_id: None };
+        let arrival = Arrival { received_at: UnixNanos(RECEIVED), key_id: None, ..Arrival::default() };
         decode(Signal::Spans, Format::Json, text.as_bytes(), &arrival).map(|decoded| decoded.records.num_rows())
     };
     assert_eq!(json(20), Ok(1));
@@ -248,7 +248,7 @@ fn otlp_20_57_values_nest_twenty_levels_and_no_more() {
 }
 
 fn arrival() -> Arrival {
-    Arrival { received_at: UnixNanos(RECEIVED), key_id: None }
+    Arrival { received_at: UnixNanos(RECEIVED), key_id: None, ..Arrival::default() }
 }
 
 #[test]
@@ -297,4 +297,65 @@ fn otlp_07_08_empty_requests_and_envelopes_are_no_fault() {
         }
     }
     assert_eq!(read(&request(Vec::new())).expect("fine").records.num_rows(), 0);
+}
+
+#[test]
+fn what_follows_from_an_event_has_columns_and_does_not_go_back_to_the_client() {
+    let refused = Span {
+        kind: 2,
+        attributes: vec![
+            pair("http.status_code", Kind::IntValue(401)),
+            text("network.peer.address", "10.0.0.1"),
+            text("http.request.header.x-forwarded-for", "1.1.1.1, 203.0.113.9"),
+        ],
+        ..span()
+    };
+    // here the sender wrote what it knows: a proxy as the client, and an outcome
+    let told = Span {
+        kind: 2,
+        attributes: vec![
+            text("client.address", "10.0.0.2"),
+            text("http.request.header.x-forwarded-for", "198.51.100.7"),
+            pair("http.status_code", Kind::IntValue(403)),
+            text("auth.outcome", "failure"),
+        ],
+        ..span()
+    };
+    let arrival = Arrival {
+        received_at: UnixNanos(RECEIVED),
+        key_id: None,
+        trusted_proxies: ["10.0.0.0/8".parse().expect("a network")].into(),
+    };
+    let sent = request(vec![refused, told, Span { kind: 2, ..span() }]);
+    let batch = decode(Signal::Spans, Format::Protobuf, &sent.encode_to_vec(), &arrival).expect("valid").records;
+    let column = |name| (0..3).map(|row| cell(&batch, name, row)).collect::<Vec<_>>();
+    assert_eq!(column("auth.outcome"), [Some("failure"), Some("failure"), None]);
+    assert_eq!(column("client.address"), [Some("203.0.113.9"), Some("198.51.100.7"), None]);
+
+    let back = otlp::encode(Signal::Spans, Format::Protobuf, &batch).expect("own rows");
+    let back = ExportTraceServiceRequest::decode(back.as_slice()).expect("valid");
+    let attributes = |request: &ExportTraceServiceRequest, row: usize| {
+        let mut found = request.resource_spans[0].scope_spans[0].spans[row].attributes.clone();
+        found.sort_by(|left, right| left.key.cmp(&right.key));
+        found
+    };
+    for row in 0..3 {
+        assert_eq!(attributes(&back, row), attributes(&sent, row), "row {row}");
+    }
+    let without = decode(Signal::Spans, Format::Protobuf, &sent.encode_to_vec(), &Arrival::default());
+    let without = without.expect("valid").records;
+    assert_eq!(cell(&without, "client.address", 0), None, "nobody is trusted unless the settings say so");
+}
+
+#[test]
+fn a_log_line_of_a_known_program_says_how_a_login_ended() {
+    let line = |body: &str| LogRecord {
+        body: Some(AnyValue { value: Some(Kind::StringValue(body.to_owned())) }),
+        ..LogRecord::default()
+    };
+    let failed = "Failed password for invalid user admin from 203.0.113.9 port 52140 ssh2";
+    let batch =
+        read_logs(vec![line(failed), line("Accepted password for bob from 10.1.1.1 port 4 ssh2"), line("hello")]);
+    let found: Vec<_> = (0..3).map(|row| cell(&batch.records, "auth.outcome", row)).collect();
+    assert_eq!(found, [Some("failure"), Some("success"), None]);
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use alerts::AlertBook;
 use arrow::compute::concat_batches;
 use model::{Detection, EventBatch, Lsn, TenantId, UnixNanos};
+use otlp::TrustedProxies;
 use rules::{Engine, RuleSet};
 use runtime::{Clock, Stop, metric};
 use tokio::sync::watch;
@@ -62,6 +63,8 @@ pub struct Parts {
     pub clock: Clock,
     /// Counts for the rules page.
     pub tally: Tally,
+    /// Proxies that the collector trusts, for frames that are read back.
+    pub proxies: TrustedProxies,
 }
 
 /// The walker, with one engine per tenant.
@@ -185,7 +188,7 @@ impl Detector {
             };
             let lsn = entry.lsn;
             metrics::counter!(metric::DETECT_REREADS).increment(1);
-            match tokio::task::block_in_place(|| frame::decode(entry)) {
+            match tokio::task::block_in_place(|| frame::decode(entry, &self.parts.proxies)) {
                 Ok(batch) => {
                     if !self.judge(vec![batch], stop).await {
                         return false;

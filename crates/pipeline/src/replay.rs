@@ -2,6 +2,7 @@
 
 use lake::{Lake, LakeError};
 use model::{EventBatch, Lsn};
+use otlp::TrustedProxies;
 use wal::{ReaderName, Wal, WalError};
 
 use crate::frame;
@@ -29,18 +30,18 @@ pub enum ReplayError {
 }
 
 /// Puts every frame after the lake's mark back, in log order, flushing whenever the memtable is full, so that memory
-/// stays bounded however long the log is. Run before the collector opens.
+/// stays bounded however long the log is. Run before the collector opens. `proxies` are those that the collector trusts.
 ///
 /// # Errors
 /// When the log cannot be read or a flush fails; nothing is lost, a later start replays again.
-pub async fn run(wal: &Wal<EventBatch>, lake: &Lake) -> Result<Replayed, ReplayError> {
+pub async fn run(wal: &Wal<EventBatch>, lake: &Lake, proxies: &TrustedProxies) -> Result<Replayed, ReplayError> {
     let mut reader = wal.reader(ReaderName::Archive);
     reader.seek(lake.mark());
     let mut replayed = Replayed::default();
     while let Some(entry) = reader.next()? {
         let lsn = entry.lsn;
         replayed.frames += 1;
-        match frame::decode(entry) {
+        match frame::decode(entry, proxies) {
             Ok(batch) => {
                 replayed.events += batch.len() as u64;
                 lake.insert(batch);

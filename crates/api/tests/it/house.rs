@@ -148,7 +148,7 @@ impl House {
     }
 
     fn store_bytes(&self, signal: Signal, format: otlp::Format, request: &[u8]) {
-        let arrival = otlp::Arrival { received_at: UnixNanos(NOW), key_id: None };
+        let arrival = otlp::Arrival { received_at: UnixNanos(NOW), key_id: None, ..otlp::Arrival::default() };
         let decoded = otlp::decode(signal, format, request, &arrival).unwrap();
         assert_eq!(decoded.rejected, 0, "{}", decoded.message);
         let batch = EventBatch {

@@ -104,6 +104,8 @@ pub const DROPPED_ATTRIBUTES: &str = "dropped_attributes";
 pub const RECEIVED_TIME: &str = "received_time";
 /// Id of the ingest key that brought the event; written by the server.
 pub const KEY_ID: &str = "auth.key_id";
+/// Which of [`field::DERIVED`] the server worked out, one bit each; null when none.
+pub const DERIVED: &str = "derived";
 /// Trace id column of both signals (nullable for logs).
 pub const TRACE_ID: &str = "trace_id";
 /// Span id column of both signals (nullable for logs).
@@ -145,6 +147,7 @@ fn shared_fields() -> Vec<Field> {
     fields.push(Field::new(DROPPED_ATTRIBUTES, DataType::UInt32, true));
     fields.push(Field::new(RECEIVED_TIME, time_type(), false));
     fields.push(Field::new(KEY_ID, label_type(), true));
+    fields.push(Field::new(DERIVED, DataType::UInt32, true));
     fields
 }
 

@@ -17,6 +17,7 @@ const START: u64 = 1_764_000_000_000_000_000;
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => "[a-z.]{0,12}",
+        1 => prop::sample::select(vec!["10.0.0.1", "203.0.113.9, 10.0.0.2", "Failed password for x"]).prop_map(str::to_owned),
         1 => "[\\x00-\\x1f\"\\\\\u{7f}\u{202e}ä€😀]{0,6}",
     ]
 }
@@ -30,6 +31,11 @@ fn key() -> impl Strategy<Value = String> {
         "db.query.text",
         "service.name",
         "exception.type",
+        "http.status_code",
+        "auth.outcome",
+        "client.address",
+        "network.peer.address",
+        "http.request.header.x-forwarded-for",
         "own.key",
     ];
     prop_oneof![
@@ -48,6 +54,7 @@ fn scalar() -> impl Strategy<Value = Kind> {
         4 => text().prop_map(Kind::StringValue),
         2 => any::<i64>().prop_map(Kind::IntValue),
         2 => (0_i64..600).prop_map(Kind::IntValue),
+        1 => (401_i64..404).prop_map(Kind::IntValue),
         1 => any::<bool>().prop_map(Kind::BoolValue),
         1 => double().prop_map(Kind::DoubleValue),
         1 => vec(any::<u8>(), 0..9).prop_map(Kind::BytesValue),

@@ -83,6 +83,8 @@ pub struct Otlp {
     pub max_inflated_bytes: u64,
     /// Requests being worked on, all together, after inflating.
     pub max_in_flight_bytes: u64,
+    /// Networks, as CIDR, of proxies whose `x-forwarded-for` or `forwarded` header names the client; at most 64.
+    pub trusted_proxies: Vec<String>,
 }
 
 impl Default for Otlp {
@@ -92,6 +94,7 @@ impl Default for Otlp {
             http: SocketAddr::from(([127, 0, 0, 1], 4318)),
             max_inflated_bytes: 64 << 20,
             max_in_flight_bytes: 320 << 20,
+            trusted_proxies: Vec::new(),
         }
     }
 }

@@ -2,12 +2,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use url::{Host, Url};
 
 use super::{Settings, Sync};
+
+/// Most networks in one list.
+const MAX_NETWORKS: usize = 64;
 
 /// What is wrong with the settings. Every message names the key and what is allowed.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +51,8 @@ pub struct Resolved {
     pub allow: Vec<IpNet>,
     /// Key for the endpoint of our own spans.
     pub trace_key: Option<String>,
+    /// Proxies that may say who the client is.
+    pub trusted_proxies: Arc<[IpNet]>,
 }
 
 /// Checks what parsing alone cannot.
@@ -71,7 +77,18 @@ pub fn resolve(settings: Settings) -> Result<Resolved, SettingsError> {
     let key_file = settings.trace.key_file.as_deref();
     let trace_key = key_file.map(|file| secret("trace.key_file", file)).transpose()?;
     let allow = allowed(&settings, &webhooks)?;
-    Ok(Resolved { rules_dir, rules_are_ours, public_url, webhooks, webhook_secret, allow, trace_key, settings })
+    let trusted_proxies = networks("otlp.trusted_proxies", &settings.otlp.trusted_proxies)?.into();
+    Ok(Resolved {
+        rules_dir,
+        rules_are_ours,
+        public_url,
+        webhooks,
+        webhook_secret,
+        allow,
+        trace_key,
+        trusted_proxies,
+        settings,
+    })
 }
 
 impl Resolved {
@@ -147,13 +164,7 @@ fn check_listeners(settings: &Settings) -> Result<(), SettingsError> {
 
 /// CIDRs that were written down, and the very addresses that webhook URLs were written with.
 fn allowed(settings: &Settings, webhooks: &[Url]) -> Result<Vec<IpNet>, SettingsError> {
-    let mut allow = Vec::new();
-    for text in &settings.alerts.allow_cidrs {
-        match text.parse() {
-            Ok(net) => allow.push(net),
-            Err(_) => return wrong("alerts.allow_cidrs", format!("must hold CIDRs like 10.1.0.0/16, got {text:?}")),
-        }
-    }
+    let mut allow = networks("alerts.allow_cidrs", &settings.alerts.allow_cidrs)?;
     for url in webhooks {
         match url.host() {
             Some(Host::Ipv4(address)) => allow.push(IpNet::from(std::net::IpAddr::V4(address))),
@@ -166,6 +177,17 @@ fn allowed(settings: &Settings, webhooks: &[Url]) -> Result<Vec<IpNet>, Settings
         }
     }
     Ok(allow)
+}
+
+fn networks(key: &'static str, texts: &[String]) -> Result<Vec<IpNet>, SettingsError> {
+    if texts.len() > MAX_NETWORKS {
+        return wrong(key, format!("must hold at most {MAX_NETWORKS} CIDRs, got {}", texts.len()));
+    }
+    let parse = |text: &String| match text.parse() {
+        Ok(net) => Ok(net),
+        Err(_) => wrong(key, format!("must hold CIDRs like 10.1.0.0/16, got {text:?}")),
+    };
+    texts.iter().map(parse).collect()
 }
 
 fn web_url(key: &'static str, text: &str) -> Result<Url, SettingsError> {

@@ -110,7 +110,9 @@ pub async fn build(resolved: &Resolved, telemetry: Telemetry) -> Result<House> {
     // the API answers while the log is put back, and says that it is not ready yet
     start_walkers(&supervisor, &ground, resolved)?;
     start_api(&supervisor, listener, resolved, &ground, &telemetry, (otlp_grpc, otlp_http))?;
-    let replayed = replay::run(&ground.wal, &ground.lake).await.context("putting back what the log holds")?;
+    let replayed = replay::run(&ground.wal, &ground.lake, &resolved.trusted_proxies)
+        .await
+        .context("putting back what the log holds")?;
     tracing::info!(
         frames = replayed.frames,
         events = replayed.events,
@@ -161,7 +163,7 @@ pub async fn open_store(resolved: &Resolved) -> Result<Lake> {
     let database = Database::open(&resolved.settings.server.data_dir.join(path::DATABASE)).await?;
     let lake = Lake::open(share::lake(resolved), database, Clock::system()).await?;
     let (wal, _) = Wal::open(share::wal(resolved, lake.mark()), |_, _: EventBatch| {})?;
-    replay::run(&wal, &lake).await.context("putting back what the log holds")?;
+    replay::run(&wal, &lake, &resolved.trusted_proxies).await.context("putting back what the log holds")?;
     wal.close();
     Ok(lake)
 }
@@ -216,6 +218,7 @@ fn start_walkers(supervisor: &Supervisor, ground: &Ground, resolved: &Resolved) 
         checkpoint: CheckpointFile::open(&resolved.settings.server.data_dir.join(path::DETECT))?,
         clock: ground.clock.clone(),
         tally: ground.tally.clone(),
+        proxies: Arc::clone(&resolved.trusted_proxies),
     });
     supervisor.start("detect", |stop| detector.run(stop));
     let access = ground.access.clone();

@@ -1,6 +1,7 @@
 //! The part of the settings that each room gets.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use alerts::{AlertsError, Retry, SigningSecret, Target};
@@ -54,6 +55,7 @@ pub(super) fn collect(resolved: &Resolved) -> collect::Settings {
         http: otlp.http,
         max_inflated_bytes: otlp.max_inflated_bytes,
         max_in_flight_bytes: otlp.max_in_flight_bytes,
+        trusted_proxies: Arc::clone(&resolved.trusted_proxies),
         ..collect::Settings::loopback()
     }
 }
