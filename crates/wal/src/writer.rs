@@ -22,6 +22,7 @@ const BUFFER_KEEP_BYTES: usize = 16 << 20;
 
 struct Pending<T> {
     lsn: Lsn,
+    size_bytes: u64,
     attachment: T,
     answer: oneshot::Sender<Result<Lsn, WalError>>,
 }
@@ -78,19 +79,25 @@ impl<T, F: FnMut(Lsn, T)> Writer<T, F> {
     }
 
     fn write_group(&mut self, group: Vec<Request<T>>) -> Result<(), WalError> {
-        let bytes = group.iter().map(|request| request.frame.size_bytes()).sum();
         let frames = group.len();
         let has_reserve = self.shelf.check_reserve(0);
         for request in group {
             match &has_reserve {
                 Ok(()) => self.stage(request)?,
-                Err(error) => refuse(request, error),
+                Err(error) => self.refuse(request, error),
             }
         }
         self.commit()?;
-        self.queue.release(bytes);
         histogram!(metric::WAL_GROUP_FRAMES).record(frames as f64);
         self.sync_when_due()
+    }
+
+    fn refuse(&self, request: Request<T>, error: &WalError) {
+        self.queue.release(request.frame.size_bytes());
+        let _ = request.answer.send(Err(match error {
+            WalError::Full { reason } => WalError::Full { reason: reason.clone() },
+            other => WalError::Full { reason: other.to_string() },
+        }));
     }
 
     /// Gives the frame its position and its place in the buffer, going to a new segment when this one is full.
@@ -102,7 +109,7 @@ impl<T, F: FnMut(Lsn, T)> Writer<T, F> {
             match self.rotate() {
                 Ok(()) => {}
                 Err(full @ WalError::Full { .. }) => {
-                    refuse(request, &full);
+                    self.refuse(request, &full);
                     return Ok(());
                 }
                 Err(error) => return Err(error),
@@ -114,7 +121,7 @@ impl<T, F: FnMut(Lsn, T)> Writer<T, F> {
         let lsn = self.next;
         self.next = Lsn(lsn.0 + 1);
         request.frame.encode(lsn, active.name.id, &mut self.buffer);
-        self.pending.push(Pending { lsn, attachment: request.attachment, answer: request.answer });
+        self.pending.push(Pending { lsn, size_bytes, attachment: request.attachment, answer: request.answer });
         Ok(())
     }
 
@@ -147,8 +154,10 @@ impl<T, F: FnMut(Lsn, T)> Writer<T, F> {
             self.shelf.publish(active, last);
         }
         counter!(metric::WAL_FRAMES).increment(self.pending.len() as u64);
-        for Pending { lsn, attachment, answer } in self.pending.drain(..) {
+        for Pending { lsn, size_bytes, attachment, answer } in self.pending.drain(..) {
             (self.on_durable)(lsn, attachment);
+            // before the answer: who hears it may send the next at once and must not meet its own bytes
+            self.queue.release(size_bytes);
             // a caller that went away does not need its answer; the frame is kept all the same
             let _ = answer.send(Ok(lsn));
         }
@@ -187,13 +196,6 @@ fn seal(active: &Active) -> u64 {
             active.capacity_bytes
         }
     }
-}
-
-fn refuse<T>(request: Request<T>, error: &WalError) {
-    let _ = request.answer.send(Err(match error {
-        WalError::Full { reason } => WalError::Full { reason: reason.clone() },
-        other => WalError::Full { reason: other.to_string() },
-    }));
 }
 
 /// Stops the log when the writer thread panics, so that nobody waits for an answer that cannot come.
