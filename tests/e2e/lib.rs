@@ -1,5 +1,6 @@
 //! What end-to-end tests need: the real binary on ports of its own, its API, and waiting for facts.
 
+pub mod held;
 pub mod receiver;
 pub mod script;
 
@@ -116,7 +117,7 @@ impl Server {
         Self::start_command(command)
     }
 
-    fn start_command(mut command: Command) -> Result<Self> {
+    pub(crate) fn start_command(mut command: Command) -> Result<Self> {
         let client = client().build()?;
         let started = Instant::now();
         let mut process = command.stdout(Stdio::piped()).spawn().context("binary does not start")?;

@@ -26,7 +26,7 @@ const BATCH_EVERY: Duration = Duration::from_millis(200);
 /// One attempt.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The recommended policy ends after 0.7 s, before a restart does; this one goes on for 12 s.
+/// The recommended policy ends after 0.7 s, before a restart does; this one goes on for 11 s.
 fn retry_policy() -> RetryPolicy {
     RetryPolicy::recommended().with_max_retries(10)
 }
