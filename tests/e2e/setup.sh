@@ -47,8 +47,10 @@ else
     mkdir -p .build/go
     built="$PWD/.build/go"
     # -p 2: the linker needs a gigabyte each; no symbols: they would only be kept
+    # what it downloads is only of interest when it fails
     (cd senders/go && go build -p 2 -trimpath -ldflags '-s -w' -o "$built/" ./sender ./collector \
-        github.com/open-telemetry/opentelemetry-collector-contrib/cmd/telemetrygen)
+        github.com/open-telemetry/opentelemetry-collector-contrib/cmd/telemetrygen 2> "$built/.log") ||
+        { cat "$built/.log" >&2; exit 1; }
     echo "$wanted" > .build/go/.installed
     echo "go: built"
 fi

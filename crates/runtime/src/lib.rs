@@ -1,8 +1,8 @@
 //! What every room stands on and none wants to write twice.
 //!
 //! *Owns* the clock, randomness, background tasks and their stop, the database handle, the outgoing HTTP client, the
-//! capped inflate, listening sockets, error kinds, and the names of metrics. *Promises* that time, dice, sockets out and decompression
-//! have one door each. *Refuses to know* any signal.
+//! capped inflate, listening sockets, error kinds, and the names of metrics. *Promises* that time, dice, sockets and
+//! decompression have one door each. *Refuses to know* any signal.
 
 pub mod clock;
 pub mod database;
