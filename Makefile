@@ -6,7 +6,7 @@ DEMO_DIR ?= target/demo-data
 RUN_FLAGS ?=
 PROFILE ?= release
 
-.PHONY: run test check bench faults web fmt lint tidy e2e-setup chromium
+.PHONY: run test check bench faults clients web fmt lint tidy e2e-setup chromium
 
 run: web ## build everything and start a server with live demo traffic; prints the login URL
 	cargo build --locked --$(PROFILE) -p server
@@ -45,6 +45,10 @@ tidy:
 bench: ## ingest under load, side by side; prints a table (release build, loopback only)
 	cargo build --locked --release -p server
 	cargo run --locked --release -p tests --bin bench
+
+clients: e2e-setup ## every OpenTelemetry client through a restart: prints sent and stored
+	cargo test --locked --workspace --test e2e --test binary --no-run
+	RUST_TEST_THREADS=1 cargo test --locked --workspace --test e2e clients -- --nocapture
 
 faults: ## kill -9 under load, 200 rounds, and the log's own fault tests
 	cargo test --locked --workspace --no-run

@@ -1,5 +1,6 @@
 //! What end-to-end tests need: the real binary on ports of its own, its API, and waiting for facts.
 
+pub mod held;
 pub mod receiver;
 pub mod script;
 
@@ -101,10 +102,25 @@ impl Server {
     /// # Errors
     /// As [`Server::start`].
     pub fn start_bare(data_dir: &Path, flags: &[&str]) -> Result<Self> {
+        let mut command = serve_command(data_dir);
+        command.args(flags);
+        Self::start_command(command)
+    }
+
+    /// Starts without authentication on these ports, to come back where clients look for it.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_on(data_dir: &Path, ports: Ports) -> Result<Self> {
+        let mut command = serve_command_on(data_dir, ports);
+        command.arg("--no-auth");
+        Self::start_command(command)
+    }
+
+    pub(crate) fn start_command(mut command: Command) -> Result<Self> {
         let client = client().build()?;
         let started = Instant::now();
-        let mut command = serve_command(data_dir);
-        let mut process = command.args(flags).stdout(Stdio::piped()).spawn().context("binary does not start")?;
+        let mut process = command.stdout(Stdio::piped()).spawn().context("binary does not start")?;
         let lines = read_lines(process.stdout.take().context("has a stdout")?);
         let mut server = Self {
             process,
@@ -250,12 +266,28 @@ impl Drop for Server {
     }
 }
 
+/// The ports of a server; 0 is any free one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ports {
+    /// API and UI.
+    pub api: u16,
+    /// OTLP/gRPC.
+    pub grpc: u16,
+    /// OTLP/HTTP.
+    pub http: u16,
+}
+
 /// `tracehound serve` on free ports; standard error goes to the test's.
 pub fn serve_command(data_dir: &Path) -> Command {
+    serve_command_on(data_dir, Ports::default())
+}
+
+/// `tracehound serve` on these ports; standard error goes to the test's.
+pub fn serve_command_on(data_dir: &Path, ports: Ports) -> Command {
     let mut command = Command::new(binary());
     command.arg("serve").arg("--data-dir").arg(data_dir);
-    for flag in ["--listen", "--otlp-grpc", "--otlp-http"] {
-        command.args([flag, "127.0.0.1:0"]);
+    for (flag, port) in [("--listen", ports.api), ("--otlp-grpc", ports.grpc), ("--otlp-http", ports.http)] {
+        command.args([flag, &format!("127.0.0.1:{port}")]);
     }
     command.env("TRACEHOUND__LOG__FILTER", "warn");
     command

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Installs the senders and the receiver of the end-to-end tests with the libraries of their own languages.
-# Does nothing, quickly, when the pinned versions are installed already. Prints one line per language.
+# Installs the senders and the receiver of the end-to-end tests with the libraries of their own languages, and builds
+# those that are compiled into .build. Does nothing, quickly, when the pinned versions are there already. Prints one line
+# per language.
 set -eu
 cd "$(dirname "$0")"
 
@@ -36,4 +37,30 @@ else
     (cd senders/node && npm ci --silent --no-audit --no-fund)
     echo "$wanted" > senders/node/node_modules/.installed
     echo "node: installed"
+fi
+
+# One Go module: the sender, telemetrygen and the Collector share most of what they need.
+wanted=$(fingerprint senders/go/go.mod senders/go/go.sum senders/go/*/*.go)
+if is_ready .build/go/.installed "$wanted"; then
+    echo "go: ready"
+else
+    mkdir -p .build/go
+    built="$PWD/.build/go"
+    # -p 2: the linker needs a gigabyte each; no symbols: they would only be kept
+    # what it downloads is only of interest when it fails
+    (cd senders/go && go build -p 2 -trimpath -ldflags '-s -w' -o "$built/" ./sender ./collector \
+        github.com/open-telemetry/opentelemetry-collector-contrib/cmd/telemetrygen 2> "$built/.log") ||
+        { cat "$built/.log" >&2; exit 1; }
+    echo "$wanted" > .build/go/.installed
+    echo "go: built"
+fi
+
+wanted=$(fingerprint senders/java/pom.xml senders/java/src/main/java/e2e/*.java)
+if is_ready .build/java/.installed "$wanted"; then
+    echo "java: ready"
+else
+    rm -rf .build/java
+    (cd senders/java && mvn --quiet --batch-mode compile)
+    echo "$wanted" > .build/java/.installed
+    echo "java: built"
 fi

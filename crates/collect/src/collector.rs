@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use runtime::Stop;
+use runtime::{Listeners, Stop};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -45,19 +45,23 @@ impl std::fmt::Debug for Collector {
     }
 }
 
-/// Takes both ports.
+/// Takes both ports; sockets that were handed over for them are used.
 ///
 /// # Errors
 /// [`CollectError::Bind`].
-pub async fn bind(settings: Settings, door: Door) -> Result<Collector, CollectError> {
-    let grpc = listen("gRPC", settings.grpc).await?;
-    let http = listen("HTTP", settings.http).await?;
+pub async fn bind(settings: Settings, door: Door, listeners: &mut Listeners) -> Result<Collector, CollectError> {
+    let grpc = listen("gRPC", settings.grpc, listeners).await?;
+    let http = listen("HTTP", settings.http, listeners).await?;
     Ok(Collector { grpc, http, intake: Arc::new(Intake::new(settings, door)) })
 }
 
-async fn listen(transport: &'static str, addr: SocketAddr) -> Result<(TcpListener, SocketAddr), CollectError> {
+async fn listen(
+    transport: &'static str,
+    addr: SocketAddr,
+    listeners: &mut Listeners,
+) -> Result<(TcpListener, SocketAddr), CollectError> {
     let failed = |source| CollectError::Bind { transport, addr, source };
-    let listener = TcpListener::bind(addr).await.map_err(failed)?;
+    let listener = listeners.bind(addr).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
 }

@@ -1,14 +1,15 @@
 //! What every room stands on and none wants to write twice.
 //!
 //! *Owns* the clock, randomness, background tasks and their stop, the database handle, the outgoing HTTP client, the
-//! capped inflate, error kinds, and the names of metrics. *Promises* that time, dice, sockets out and decompression
-//! have one door each. *Refuses to know* any signal.
+//! capped inflate, listening sockets, error kinds, and the names of metrics. *Promises* that time, dice, sockets and
+//! decompression have one door each. *Refuses to know* any signal.
 
 pub mod clock;
 pub mod database;
 pub mod egress;
 pub mod error;
 pub mod inflate;
+pub mod listeners;
 pub mod metric;
 pub mod random;
 pub mod supervisor;
@@ -17,5 +18,6 @@ pub mod telemetry;
 pub use clock::Clock;
 pub use database::Database;
 pub use error::ErrorKind;
+pub use listeners::Listeners;
 pub use random::Random;
 pub use supervisor::{Stop, Supervisor};

@@ -102,7 +102,7 @@ impl House {
         let told = Arc::clone(&pressure);
         let pressure_now = Arc::new(move || *told.lock().expect("not poisoned"));
         let door = Door { wal: wal.clone(), access, clock, pressure: pressure_now, open_tenant };
-        let collector = bind(settings, door).await.expect("free ports");
+        let collector = bind(settings, door, &mut runtime::Listeners::default()).await.expect("free ports");
         let (grpc, http) = (collector.grpc_addr(), collector.http_addr());
         let supervisor = Supervisor::new();
         supervisor.start("collect", |stop| collector.serve(stop));

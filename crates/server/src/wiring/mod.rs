@@ -24,7 +24,7 @@ use pipeline::{Corridor, RuleShelf, archive, replay};
 use query::Query;
 use runtime::egress::{Egress, Policy};
 use runtime::telemetry::Telemetry;
-use runtime::{Clock, Database, Random, Stop, Supervisor};
+use runtime::{Clock, Database, Listeners, Random, Stop, Supervisor};
 use tokio::net::TcpListener;
 use wal::Wal;
 
@@ -100,11 +100,17 @@ pub async fn build(resolved: &Resolved, telemetry: Telemetry) -> Result<House> {
     let ground = open_ground(resolved, made_secret.as_ref().map(|(_, secret)| secret.as_str())).await?;
     let bootstrap = ground.access.bootstrap().await?;
     let supervisor = Supervisor::new();
-    let collector = bind_collector(resolved, &ground).await?;
+    let mut listeners = Listeners::from_environment().context("sockets handed over with LISTEN_FDS")?;
+    let collector = bind_collector(resolved, &ground, &mut listeners).await?;
     let (otlp_grpc, otlp_http) = (collector.grpc_addr(), collector.http_addr());
     let listen = resolved.settings.server.listen;
     let listener =
-        TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen} (server.listen)"))?;
+        listeners.bind(listen).await.with_context(|| format!("cannot listen on {listen} (server.listen)"))?;
+    let unclaimed = listeners.unclaimed();
+    anyhow::ensure!(
+        unclaimed.is_empty(),
+        "sockets were handed over for {unclaimed:?}: neither server.listen, otlp.grpc nor otlp.http is that"
+    );
     let api = listener.local_addr()?;
 
     // the API answers while the log is put back, and says that it is not ready yet
@@ -309,7 +315,7 @@ fn checks(ground: &Ground) -> Vec<api::Check> {
     ]
 }
 
-async fn bind_collector(resolved: &Resolved, ground: &Ground) -> Result<Collector> {
+async fn bind_collector(resolved: &Resolved, ground: &Ground, listeners: &mut Listeners) -> Result<Collector> {
     let (lake, replayed) = (ground.lake.clone(), Arc::clone(&ground.replayed));
     let pressure = move || {
         if !replayed.load(Ordering::SeqCst) {
@@ -324,7 +330,7 @@ async fn bind_collector(resolved: &Resolved, ground: &Ground) -> Result<Collecto
         pressure: Arc::new(pressure),
         open_tenant: resolved.settings.server.no_auth.then(TenantId::default_tenant),
     };
-    Ok(collect::bind(share::collect(resolved), door).await?)
+    Ok(collect::bind(share::collect(resolved), door, listeners).await?)
 }
 
 async fn upkeep(prometheus: metrics_exporter_prometheus::PrometheusHandle, book: AlertBook, stop: Stop) {
