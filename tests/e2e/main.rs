@@ -5,6 +5,7 @@ mod arrows;
 mod bad_input;
 mod browser;
 mod demo;
+mod doctor;
 mod kill;
 mod offline;
 mod reload;
