@@ -6,6 +6,7 @@ mod bad_input;
 mod browser;
 mod clients;
 mod demo;
+mod doctor;
 mod kill;
 mod offline;
 mod reload;

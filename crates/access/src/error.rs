@@ -29,6 +29,16 @@ pub enum AccessError {
         /// The limit.
         limit_chars: usize,
     },
+    /// A limit of a key is outside what is allowed.
+    #[error("{field} {problem}")]
+    Limit {
+        /// Which one, as in the API.
+        field: &'static str,
+        /// What is allowed, and what was given.
+        problem: String,
+        /// The bound that was passed, when it is a number.
+        limit: Option<u64>,
+    },
     /// The tenant has as many active keys as it may have.
     #[error("a tenant may have {limit} active ingest keys: revoke one first")]
     TooManyKeys {
@@ -64,7 +74,7 @@ impl AccessError {
             Self::UnknownKey | Self::UnknownToken | Self::UnknownSession => ErrorKind::Unauthenticated,
             Self::Denied(_) => ErrorKind::Forbidden,
             Self::NoSuchKey(_) => ErrorKind::NotFound,
-            Self::KeyName { .. } => ErrorKind::Invalid,
+            Self::KeyName { .. } | Self::Limit { .. } => ErrorKind::Invalid,
             Self::TooManyKeys { .. } => ErrorKind::Conflict,
             Self::Stored { .. } | Self::AuditBroken { .. } | Self::Migrate(_) | Self::Database(_) => {
                 ErrorKind::Internal

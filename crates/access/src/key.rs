@@ -12,9 +12,11 @@ use std::time::Duration;
 use model::{TenantId, UnixNanos};
 use runtime::{Database, Stop};
 use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
 
 use crate::audit::{self, AuditEvent};
 use crate::error::AccessError;
+use crate::limits::{KeyDefaults, KeyLimits, LimitsChange, OwnLimits};
 use crate::role::Principal;
 use crate::secret::{self, Secret, SecretHash};
 use crate::{Access, Permission, sql};
@@ -38,6 +40,10 @@ pub struct Grant {
     pub tenant: TenantId,
     /// Id of the key, for `auth.key_id`.
     pub key_id: Arc<str>,
+    /// The services it may sign as, for `auth.service_verified`; `None` when it lists none.
+    pub services: Option<Arc<[String]>>,
+    /// How much it may bring.
+    pub limits: Arc<KeyLimits>,
 }
 
 /// A key as it may be shown: without its secret.
@@ -55,6 +61,8 @@ pub struct Key {
     pub revoked: Option<UnixNanos>,
     /// When it was last used.
     pub last_used: Option<UnixNanos>,
+    /// What it may bring, as far as the key itself says.
+    pub limits: OwnLimits,
 }
 
 /// A key that has just been made.
@@ -80,19 +88,38 @@ struct ActiveKey {
     noted_unix_nanos: AtomicI64,
     /// Whether the key has a row; a temporary one has not.
     is_stored: bool,
+    policy: RwLock<Policy>,
 }
 
+/// What is in force: the services to verify against, and the limits.
+type Policy = (Option<Arc<[String]>>, Arc<KeyLimits>);
+
 impl ActiveKey {
-    fn new(tenant: TenantId, id: &str, hash: SecretHash, last_used: Option<i64>, is_stored: bool) -> Self {
-        let last_used = last_used.unwrap_or(NEVER);
+    fn new(tenant: TenantId, id: &str, hash: SecretHash, policy: Policy) -> Self {
         Self {
             tenant,
             id: Arc::from(id),
             hash,
-            last_used_unix_nanos: AtomicI64::new(last_used),
-            noted_unix_nanos: AtomicI64::new(last_used),
-            is_stored,
+            last_used_unix_nanos: AtomicI64::new(NEVER),
+            noted_unix_nanos: AtomicI64::new(NEVER),
+            is_stored: true,
+            policy: RwLock::new(policy),
         }
+    }
+
+    fn last_used(self, unix_nanos: Option<i64>) -> Self {
+        let last_used = unix_nanos.unwrap_or(NEVER);
+        let (last_used_unix_nanos, noted_unix_nanos) = (AtomicI64::new(last_used), AtomicI64::new(last_used));
+        Self { last_used_unix_nanos, noted_unix_nanos, ..self }
+    }
+
+    fn policy(&self) -> Policy {
+        self.policy.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts another policy in force with the next request; gives the one before.
+    fn replace_policy(&self, policy: Policy) -> Policy {
+        std::mem::replace(&mut *self.policy.write().unwrap_or_else(PoisonError::into_inner), policy)
     }
 }
 
@@ -101,7 +128,7 @@ impl ActiveKey {
 pub(crate) struct ActiveKeys(RwLock<HashMap<Arc<str>, Arc<ActiveKey>>>);
 
 impl ActiveKeys {
-    pub(crate) async fn load(db: &Database) -> Result<Self, AccessError> {
+    pub(crate) async fn load(db: &Database, defaults: &KeyDefaults) -> Result<Self, AccessError> {
         let rows = sqlx::query(sql::ACTIVE_KEYS).fetch_all(&db.writer).await?;
         let mut keys = HashMap::new();
         for row in rows {
@@ -109,7 +136,9 @@ impl ActiveKeys {
             let hash: Vec<u8> = row.try_get("secret_hash")?;
             let hash = hash.try_into().map_err(|_| AccessError::Stored { what: "secret hash", value: id.clone() })?;
             let tenant = stored_tenant(tenant)?;
-            let key = ActiveKey::new(tenant, &id, hash, row.try_get("last_used_unix_nanos")?, true);
+            let limits = OwnLimits::from_stored(row.try_get("limits")?)?;
+            let key = ActiveKey::new(tenant, &id, hash, limits.in_force(defaults));
+            let key = key.last_used(row.try_get("last_used_unix_nanos")?);
             keys.insert(key.id.clone(), Arc::new(key));
         }
         Ok(Self(RwLock::new(keys)))
@@ -151,27 +180,50 @@ impl Access {
             return Err(AccessError::UnknownKey);
         }
         key.last_used_unix_nanos.fetch_max(self.clock.unix_nanos(), Ordering::Relaxed);
-        Ok(Grant { tenant: key.tenant.clone(), key_id: key.id.clone() })
+        let (services, limits) = key.policy();
+        Ok(Grant { tenant: key.tenant.clone(), key_id: key.id.clone(), services, limits })
     }
 
-    /// Makes a key in the principal's tenant.
+    /// The limits of requests without a key, where those are allowed.
+    pub fn default_limits(&self) -> Arc<KeyLimits> {
+        OwnLimits::default().in_force(&self.defaults).1
+    }
+
+    /// Makes a key in the principal's tenant that may bring what the settings allow.
     ///
     /// # Errors
-    /// [`AccessError::Denied`] without [`Permission::ManageKeys`], [`AccessError::KeyName`],
-    /// [`AccessError::TooManyKeys`]; when the database fails.
+    /// As [`Access::create_limited_key`].
     pub async fn create_key(&self, by: &Principal, name: &str) -> Result<CreatedKey, AccessError> {
+        self.create_limited_key(by, name, &LimitsChange::default()).await
+    }
+
+    /// Makes a key in the principal's tenant with limits of its own.
+    ///
+    /// # Errors
+    /// [`AccessError::Denied`] without [`Permission::ManageKeys`], [`AccessError::KeyName`], [`AccessError::Limit`],
+    /// [`AccessError::TooManyKeys`]; when the database fails.
+    pub async fn create_limited_key(
+        &self,
+        by: &Principal,
+        name: &str,
+        limits: &LimitsChange,
+    ) -> Result<CreatedKey, AccessError> {
         Access::authorize(by, Permission::ManageKeys)?;
         let name = name.trim();
         if name.is_empty() || name.chars().count() > MAX_NAME_CHARS {
             return Err(AccessError::KeyName { limit_chars: MAX_NAME_CHARS });
         }
-        self.make_key(by.tenant(), by.user(), name).await
+        let mut own = OwnLimits::default();
+        own.change(limits)?;
+        self.make_key(by.tenant(), by.user(), name, own).await
     }
 
     /// A key for parts of this very process, as the demo traffic: has no row and ends with the process.
     pub fn temporary_key(&self, tenant: &TenantId) -> String {
         let (id, secret) = (self.new_key_id(), Secret::new(self.random));
-        self.keys.insert(Arc::new(ActiveKey::new(tenant.clone(), &id, secret.hash(), None, false)));
+        let policy = OwnLimits::default().in_force(&self.defaults);
+        let key = ActiveKey { is_stored: false, ..ActiveKey::new(tenant.clone(), &id, secret.hash(), policy) };
+        self.keys.insert(Arc::new(key));
         format!("{PREFIX}{id}_{}", secret.text())
     }
 
@@ -186,22 +238,58 @@ impl Access {
             .bind(MAX_LISTED_KEYS)
             .fetch_all(&self.db.reader)
             .await?;
-        let mut keys = Vec::with_capacity(rows.len());
-        for row in rows {
-            let id: String = row.try_get("id")?;
-            let stored: Option<i64> = row.try_get("last_used_unix_nanos")?;
-            let active = self.keys.get(&id).map(|key| key.last_used_unix_nanos.load(Ordering::Relaxed));
-            let last_used = active.filter(|nanos| *nanos != NEVER).max(stored);
-            keys.push(Key {
-                id,
-                name: row.try_get("name")?,
-                created_by: row.try_get("created_by")?,
-                created: UnixNanos(row.try_get("created_unix_nanos")?),
-                revoked: row.try_get::<Option<i64>, _>("revoked_unix_nanos")?.map(UnixNanos),
-                last_used: last_used.map(UnixNanos),
-            });
+        rows.iter().map(|row| self.stored_key(row)).collect()
+    }
+
+    /// Changes what a key of the principal's tenant may bring; in force with the next request.
+    ///
+    /// # Errors
+    /// [`AccessError::Denied`] without [`Permission::ManageKeys`], [`AccessError::NoSuchKey`], [`AccessError::Limit`];
+    /// when the database fails. Then nothing has changed.
+    pub async fn limit_key(&self, by: &Principal, id: &str, change: &LimitsChange) -> Result<Key, AccessError> {
+        Access::authorize(by, Permission::ManageKeys)?;
+        let now = self.clock.unix_nanos();
+        let mut transaction = self.db.writer.begin().await?;
+        let found = sqlx::query(sql::FIND_KEY).bind(by.tenant().as_str()).bind(id).fetch_optional(&mut *transaction);
+        let row = found.await?.ok_or_else(|| AccessError::NoSuchKey(id.chars().take(64).collect()))?;
+        let mut key = self.stored_key(&row)?;
+        key.limits.change(change)?;
+        let stored = key.limits.to_stored();
+        sqlx::query(sql::LIMIT_KEY)
+            .bind(by.tenant().as_str())
+            .bind(id)
+            .bind(&stored)
+            .execute(&mut *transaction)
+            .await?;
+        let detail = stored.as_deref().unwrap_or("{}");
+        let event = AuditEvent { tenant: by.tenant(), actor: by.user(), action: "key.limit", subject: id, detail };
+        audit::append(&mut transaction, now, event).await?;
+        // in memory first: a caller who hangs up during the commit must not leave a key with its old limits
+        let active = self.keys.get(id);
+        let before = active.as_ref().map(|active| active.replace_policy(key.limits.in_force(&self.defaults)));
+        if let Err(error) = transaction.commit().await {
+            if let (Some(active), Some(before)) = (active, before) {
+                active.replace_policy(before);
+            }
+            return Err(error.into());
         }
-        Ok(keys)
+        Ok(key)
+    }
+
+    fn stored_key(&self, row: &SqliteRow) -> Result<Key, AccessError> {
+        let id: String = row.try_get("id")?;
+        let stored: Option<i64> = row.try_get("last_used_unix_nanos")?;
+        let active = self.keys.get(&id).map(|key| key.last_used_unix_nanos.load(Ordering::Relaxed));
+        let last_used = active.filter(|nanos| *nanos != NEVER).max(stored);
+        Ok(Key {
+            id,
+            name: row.try_get("name")?,
+            created_by: row.try_get("created_by")?,
+            created: UnixNanos(row.try_get("created_unix_nanos")?),
+            revoked: row.try_get::<Option<i64>, _>("revoked_unix_nanos")?.map(UnixNanos),
+            last_used: last_used.map(UnixNanos),
+            limits: OwnLimits::from_stored(row.try_get("limits")?)?,
+        })
     }
 
     /// Revokes a key of the principal's tenant; the next request that shows it is refused.
@@ -276,12 +364,19 @@ impl Access {
         Ok(())
     }
 
-    pub(crate) async fn make_key(&self, tenant: &TenantId, by: &str, name: &str) -> Result<CreatedKey, AccessError> {
+    pub(crate) async fn make_key(
+        &self,
+        tenant: &TenantId,
+        by: &str,
+        name: &str,
+        limits: OwnLimits,
+    ) -> Result<CreatedKey, AccessError> {
         if self.keys.count(tenant) >= MAX_ACTIVE_KEYS {
             return Err(AccessError::TooManyKeys { limit: MAX_ACTIVE_KEYS });
         }
         let now = self.clock.unix_nanos();
         let (id, secret) = (self.new_key_id(), Secret::new(self.random));
+        let stored = limits.to_stored();
         let mut transaction = self.db.writer.begin().await?;
         sqlx::query(sql::ADD_KEY)
             .bind(&id)
@@ -290,12 +385,15 @@ impl Access {
             .bind(secret.hash().as_slice())
             .bind(by)
             .bind(now)
+            .bind(&stored)
             .execute(&mut *transaction)
             .await?;
-        let event = AuditEvent { tenant, actor: by, action: "key.create", subject: &id, detail: name };
+        let detail = stored.map_or_else(|| name.to_owned(), |limits| format!("{name} {limits}"));
+        let event = AuditEvent { tenant, actor: by, action: "key.create", subject: &id, detail: &detail };
         audit::append(&mut transaction, now, event).await?;
         // in memory first: a revocation can only come after the commit, and has to find it there
-        self.keys.insert(Arc::new(ActiveKey::new(tenant.clone(), &id, secret.hash(), None, true)));
+        let policy = limits.in_force(&self.defaults);
+        self.keys.insert(Arc::new(ActiveKey::new(tenant.clone(), &id, secret.hash(), policy)));
         transaction.commit().await.inspect_err(|_| drop(self.keys.remove(&id)))?;
         let text = format!("{PREFIX}{id}_{}", secret.text());
         let key = Key {
@@ -305,6 +403,7 @@ impl Access {
             created: UnixNanos(now),
             revoked: None,
             last_used: None,
+            limits,
         };
         Ok(CreatedKey { key, secret: text })
     }

@@ -10,6 +10,7 @@ mod sql;
 
 pub mod audit;
 pub mod key;
+pub mod limits;
 pub mod permission;
 pub mod role;
 pub mod session;
@@ -22,6 +23,7 @@ use runtime::{Clock, Database, Random};
 pub use audit::{AuditEntry, AuditEvent};
 pub use error::AccessError;
 pub use key::{CreatedKey, Grant, Key};
+pub use limits::{KeyDefaults, KeyLimits, LimitsChange, OnOtherService, OwnLimits};
 pub use permission::Permission;
 pub use role::{Principal, Role};
 pub use session::SessionCookie;
@@ -41,6 +43,7 @@ pub struct Access {
     clock: Clock,
     random: Random,
     keys: Arc<ActiveKeys>,
+    defaults: KeyDefaults,
 }
 
 /// What a start prints: the only time these are seen.
@@ -58,19 +61,33 @@ impl std::fmt::Debug for Bootstrap {
 }
 
 impl Access {
-    /// Brings the tables up to date, makes the tenant `default` and loads the active keys.
+    /// Brings the tables up to date, makes the tenant `default` and loads the active keys. Keys without limits of their
+    /// own get [`KeyDefaults::default`].
     ///
     /// # Errors
     /// When the database fails ([`runtime::ErrorKind::Internal`]).
     pub async fn open(db: Database, clock: Clock, random: Random) -> Result<Self, AccessError> {
+        Self::open_with(db, clock, random, KeyDefaults::default()).await
+    }
+
+    /// As [`Access::open`], with other limits for keys without limits of their own.
+    ///
+    /// # Errors
+    /// When the database fails ([`runtime::ErrorKind::Internal`]).
+    pub async fn open_with(
+        db: Database,
+        clock: Clock,
+        random: Random,
+        defaults: KeyDefaults,
+    ) -> Result<Self, AccessError> {
         db.migrate("access", sqlx::migrate!("./migrations")).await?;
         sqlx::query(sql::ADD_TENANT)
             .bind(TenantId::default_tenant().as_str())
             .bind(clock.unix_nanos())
             .execute(&db.writer)
             .await?;
-        let keys = Arc::new(ActiveKeys::load(&db).await?);
-        Ok(Self { db, clock, random, keys })
+        let keys = Arc::new(ActiveKeys::load(&db, &defaults).await?);
+        Ok(Self { db, clock, random, keys, defaults })
     }
 
     /// Called once at each start: makes the first user and a new login token (older ones become useless), and an
@@ -84,7 +101,7 @@ impl Access {
         let has_keys: bool = sqlx::query_scalar(sql::HAS_KEYS).fetch_one(&self.db.writer).await?;
         let ingest_key = match has_keys {
             true => None,
-            false => Some(self.make_key(&tenant, "system", FIRST_KEY).await?.secret),
+            false => Some(self.make_key(&tenant, "system", FIRST_KEY, OwnLimits::default()).await?.secret),
         };
         Ok(Bootstrap { ingest_key, login_token: login_token.text() })
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use access::{Access, AccessError, Permission, Principal, Role};
+use access::{Access, AccessError, KeyDefaults, LimitsChange, OnOtherService, Permission, Principal, Role};
 use model::TenantId;
 use runtime::{Clock, Database, ErrorKind, Random};
 
@@ -308,4 +308,71 @@ async fn the_audit_trail_records_keys_and_logins_and_shows_tampering() {
 
 fn hex_bytes(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn limits_of_a_key_survive_a_restart_and_the_settings_stand_in_for_what_it_does_not_say() {
+    let house = House::new();
+    let (access, db) = house.start().await;
+    let asked = LimitsChange {
+        services: Some(vec!["cart".to_owned(), "basket".to_owned(), "cart".to_owned()]),
+        cidrs: Some(vec!["10.1.0.0/16".to_owned()]),
+        bytes_per_sec: Some(Some(1_000)),
+        ..LimitsChange::default()
+    };
+    let made = access.create_limited_key(&admin(), "cart", &asked).await.unwrap();
+    let plain = access.create_key(&admin(), "plain").await.unwrap();
+    db.close().await;
+
+    let db = Database::open(&house.dir.path().join("house.db")).await.unwrap();
+    let defaults =
+        KeyDefaults { events_per_sec: Some(5), bytes_per_sec: Some(6), max_operations: 7, max_trace_events: 8 };
+    let access = Access::open_with(db, house.clock.clone(), Random, defaults).await.unwrap();
+    let grant = access.ingest(&made.secret).await.unwrap();
+    assert_eq!(
+        grant.services.as_deref(),
+        Some(["basket".to_owned(), "cart".to_owned()].as_slice()),
+        "each once, sorted"
+    );
+    let limits = &grant.limits;
+    assert_eq!((limits.events_per_sec, limits.bytes_per_sec), (Some(5), Some(1_000)));
+    assert_eq!((limits.max_operations, limits.max_trace_events), (7, 8));
+    for (peer, allowed) in [("10.1.2.3", true), ("::ffff:10.1.2.3", true), ("10.2.0.1", false), ("::1", false)] {
+        assert_eq!(limits.allows(peer.parse().unwrap()), allowed, "{peer}");
+    }
+    let plain = access.ingest(&plain.secret).await.unwrap();
+    assert_eq!((plain.services, &plain.limits), (None, &access.default_limits()));
+    assert_eq!(plain.limits.bytes_per_sec, Some(6));
+    assert!(plain.limits.allows("203.0.113.9".parse().unwrap()));
+}
+
+#[tokio::test]
+async fn a_change_of_limits_is_in_force_at_once_and_in_the_audit_trail() {
+    let house = House::new();
+    let (access, db) = house.start().await;
+    let collector = access.clone();
+    let made = access.create_key(&admin(), "cart").await.unwrap();
+    let change = LimitsChange {
+        services: Some(vec!["cart".to_owned()]),
+        events_per_sec: Some(Some(50)),
+        on_other_service: Some(Some("reject".to_owned())),
+        ..LimitsChange::default()
+    };
+    let key = access.limit_key(&admin(), &made.key.id, &change).await.unwrap();
+    assert_eq!((key.limits.events_per_sec, key.limits.on_other_service), (Some(50), OnOtherService::Reject));
+    assert_eq!(collector.ingest(&made.secret).await.unwrap().limits.events_per_sec, Some(50));
+    let detail: String =
+        sqlx::query_scalar("SELECT detail FROM audit WHERE action = 'key.limit'").fetch_one(&db.reader).await.unwrap();
+    assert_eq!(detail, r#"{"services":["cart"],"events_per_sec":50,"on_other_service":"reject"}"#);
+
+    // one part of a change is wrong, and so nothing of it happens
+    let half =
+        LimitsChange { max_operations: Some(Some(1)), max_trace_events: Some(Some(0)), ..LimitsChange::default() };
+    let error = access.limit_key(&admin(), &made.key.id, &half).await.unwrap_err();
+    assert!(matches!(error, AccessError::Limit { field: "max_trace_events", .. }), "{error}");
+    assert_eq!(error.to_string(), "max_trace_events must be 1 to 1000000000, got 0");
+    assert_eq!(collector.ingest(&made.secret).await.unwrap().limits.max_operations, 10_000);
+    let nobody = access.limit_key(&admin(), "0123456789abcdef", &change).await.unwrap_err();
+    assert_eq!(nobody.kind(), ErrorKind::NotFound);
+    assert_eq!(access.verify_audit().await.unwrap(), 2);
 }

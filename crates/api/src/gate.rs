@@ -60,7 +60,7 @@ pub(crate) fn guarded(
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten()
+    [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete].into_iter().flatten()
 }
 
 async fn check(state: ApiState, need: Need, mut request: Request, next: Next) -> Response {

@@ -194,6 +194,8 @@ impl From<AccessError> for Problem {
         let problem = Self::of(error.kind(), &error);
         match error {
             AccessError::KeyName { limit_chars } => problem.with_field("name").with_limit(limit_chars as u64),
+            AccessError::Limit { field, limit: Some(limit), .. } => problem.with_field(field).with_limit(limit),
+            AccessError::Limit { field, limit: None, .. } => problem.with_field(field),
             AccessError::TooManyKeys { limit } => problem.with_limit(limit as u64),
             AccessError::UnknownToken => problem.with_field("token"),
             _ => problem,

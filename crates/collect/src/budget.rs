@@ -24,7 +24,10 @@ pub(crate) struct Reservation {
 
 impl Budget {
     pub fn new(limit_bytes: u64) -> Arc<Self> {
-        Arc::new(Self { limit_bytes, used_bytes: AtomicU64::new(0), requests: AtomicU64::new(0) })
+        metrics::gauge!(metric::COLLECT_IN_FLIGHT_LIMIT_BYTES).set(limit_bytes as f64);
+        let budget = Self { limit_bytes, used_bytes: AtomicU64::new(0), requests: AtomicU64::new(0) };
+        budget.note();
+        Arc::new(budget)
     }
 
     /// Takes `bytes`, or refuses when they would pass the limit.

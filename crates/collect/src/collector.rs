@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use runtime::{Listeners, Stop};
+use runtime::{Listeners, Stop, metric};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -91,15 +91,19 @@ impl Collector {
 async fn listen_on(listener: TcpListener, transport: Transport, intake: Arc<Intake>, stop: Stop) {
     let places = Arc::new(Semaphore::new(intake.settings.max_connections));
     let mut connections = JoinSet::new();
+    let open = metrics::gauge!(metric::COLLECT_CONNECTIONS, "transport" => transport.as_str());
+    metrics::gauge!(metric::COLLECT_CONNECTIONS_LIMIT, "transport" => transport.as_str())
+        .set(intake.settings.max_connections as f64);
     loop {
+        open.set(connections.len() as f64);
         let accepted = async {
             let place = Arc::clone(&places).acquire_owned().await.expect("the semaphore is never closed");
             (accept(&listener, transport).await, place)
         };
         tokio::select! {
             () = stop.asked() => break,
-            (socket, place) = accepted => {
-                let serving = connection::serve(socket, transport, Arc::clone(&intake), stop.clone());
+            ((socket, peer), place) = accepted => {
+                let serving = connection::serve(socket, peer, transport, Arc::clone(&intake), stop.clone());
                 connections.spawn(async move {
                     serving.await;
                     drop(place);
@@ -120,15 +124,15 @@ async fn listen_on(listener: TcpListener, transport: Transport, intake: Arc<Inta
 }
 
 /// The next connection. Errors of accepting concern one connection or pass; they never end the listener.
-async fn accept(listener: &TcpListener, transport: Transport) -> TcpStream {
+async fn accept(listener: &TcpListener, transport: Transport) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((socket, _)) => {
+            Ok((socket, peer)) => {
                 // answers are small: waiting to fill a packet would only delay them
                 if let Err(error) = socket.set_nodelay(true) {
                     tracing::debug!(transport = transport.as_str(), %error, "cannot set nodelay");
                 }
-                return socket;
+                return (socket, peer);
             }
             Err(error) => {
                 tracing::warn!(transport = transport.as_str(), %error, "cannot accept a connection");

@@ -1,6 +1,7 @@
 //! One connection: protocol limits, requests, and the end when the collector stops.
 
 use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,11 +55,11 @@ impl Transport {
 
 /// Serves a connection until either side ends it. When the stop is asked, no further request is taken and those under
 /// way are answered.
-pub(crate) async fn serve(socket: TcpStream, transport: Transport, intake: Arc<Intake>, stop: Stop) {
+pub(crate) async fn serve(socket: TcpStream, peer: SocketAddr, transport: Transport, intake: Arc<Intake>, stop: Stop) {
     let io = TokioIo::new(Idle::new(socket, intake.settings.idle_timeout));
     let service = service_fn(move |request| {
         let intake = Arc::clone(&intake);
-        async move { Ok::<_, Infallible>(answer(transport, &intake, request).await) }
+        async move { Ok::<_, Infallible>(answer(transport, &intake, request, peer.ip()).await) }
     });
     let builder = builder(transport);
     let mut connection = pin!(builder.serve_connection(io, service));
@@ -90,7 +91,12 @@ fn builder(transport: Transport) -> auto::Builder<TokioExecutor> {
     if transport == Transport::Grpc { builder.http2_only() } else { builder }
 }
 
-async fn answer(transport: Transport, intake: &Intake, request: Request<Incoming>) -> Response<AnswerBody> {
+async fn answer(
+    transport: Transport,
+    intake: &Intake,
+    request: Request<Incoming>,
+    peer: IpAddr,
+) -> Response<AnswerBody> {
     let signal = match transport {
         Transport::Grpc => grpc::signal_of(request.uri().path()),
         Transport::Http => http_door::signal_of(request.uri().path()),
@@ -98,8 +104,8 @@ async fn answer(transport: Transport, intake: &Intake, request: Request<Incoming
     let signal = signal.map_or("none", model::Signal::as_str);
     let start = Instant::now();
     let (response, outcome) = match transport {
-        Transport::Grpc => grpc::serve(intake, request).await,
-        Transport::Http => http_door::serve(intake, request).await,
+        Transport::Grpc => grpc::serve(intake, request, peer).await,
+        Transport::Http => http_door::serve(intake, request, peer).await,
     };
     metrics::histogram!(metric::COLLECT_SECONDS, "signal" => signal).record(start.elapsed().as_secs_f64());
     metrics::counter!(

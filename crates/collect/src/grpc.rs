@@ -10,6 +10,7 @@
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -55,7 +56,11 @@ pub(crate) fn signal_of(path: &str) -> Result<Signal, Refusal> {
 }
 
 /// Serves one call; the answer to the client, and what to count it as.
-pub(crate) async fn serve(intake: &Intake, request: Request<Incoming>) -> (Response<AnswerBody>, &'static str) {
+pub(crate) async fn serve(
+    intake: &Intake,
+    request: Request<Incoming>,
+    peer: IpAddr,
+) -> (Response<AnswerBody>, &'static str) {
     let is_grpc = request.headers().get(CONTENT_TYPE).is_some_and(is_grpc_type);
     if !is_grpc || request.method() != Method::POST {
         let mut response = Response::new(Empty::new().boxed_unsync());
@@ -63,17 +68,17 @@ pub(crate) async fn serve(intake: &Intake, request: Request<Incoming>) -> (Respo
         return (response, "invalid_argument");
     }
     let limit = intake.time_limit(request.headers().get(TIMEOUT).and_then(parse_timeout));
-    let outcome = tokio::time::timeout(limit, export(intake, request)).await;
+    let outcome = tokio::time::timeout(limit, export(intake, request, peer)).await;
     match outcome.unwrap_or(Err(Refusal::Deadline)) {
         Ok((signal, receipt)) => (success(signal, &receipt), "ok"),
         Err(refusal) => {
-            refusal.log();
+            refusal.note();
             (failure(&refusal), refusal.outcome())
         }
     }
 }
 
-async fn export(intake: &Intake, request: Request<Incoming>) -> Result<(Signal, Receipt), Refusal> {
+async fn export(intake: &Intake, request: Request<Incoming>, peer: IpAddr) -> Result<(Signal, Receipt), Refusal> {
     let (parts, mut body) = request.into_parts();
     let signal = signal_of(parts.uri.path())?;
     let encoding = match parts.headers.get(ENCODING) {
@@ -83,7 +88,7 @@ async fn export(intake: &Intake, request: Request<Incoming>) -> Result<(Signal, 
             Encoding::from_header(name).ok_or_else(|| Refusal::Encoding(name.chars().take(100).collect()))?
         }
     };
-    let mut admitted = intake.admit(&parts.headers).await?;
+    let mut admitted = intake.admit(&parts.headers, peer).await?;
     let limit_bytes = intake.settings.max_inflated_bytes.saturating_add(PREFIX_BYTES as u64);
     let framed = body::read(&mut body, limit_bytes, &mut admitted.reservation).await?;
     let (wire, encoding) = unframe(framed, encoding, intake.settings.max_inflated_bytes)?;

@@ -1,6 +1,8 @@
 //! OTLP over HTTP: one path per signal, protobuf or JSON by content type.
 
-use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER as RETRY_AFTER_HEADER, WWW_AUTHENTICATE};
+use std::net::IpAddr;
+
+use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -11,7 +13,7 @@ use runtime::inflate::Encoding;
 use crate::body;
 use crate::grpc::AnswerBody;
 use crate::intake::{Export, Intake, Receipt};
-use crate::status::{RETRY_AFTER, Refusal};
+use crate::status::Refusal;
 
 /// The signal a path exports.
 pub(crate) fn signal_of(path: &str) -> Result<Signal, Refusal> {
@@ -24,16 +26,20 @@ pub(crate) fn signal_of(path: &str) -> Result<Signal, Refusal> {
 }
 
 /// Serves one request; the answer to the client, and what to count it as.
-pub(crate) async fn serve(intake: &Intake, mut request: Request<Incoming>) -> (Response<AnswerBody>, &'static str) {
+pub(crate) async fn serve(
+    intake: &Intake,
+    mut request: Request<Incoming>,
+    peer: IpAddr,
+) -> (Response<AnswerBody>, &'static str) {
     let media = media_type(request.headers());
-    let outcome = tokio::time::timeout(intake.time_limit(None), export(intake, &media, &mut request)).await;
+    let outcome = tokio::time::timeout(intake.time_limit(None), export(intake, &media, &mut request, peer)).await;
     match outcome.unwrap_or(Err(Refusal::Deadline)) {
         Ok((signal, format, receipt)) => {
             let body = message::export_response(signal, format, receipt.rejected, &receipt.message);
             (answer(format, body), "ok")
         }
         Err(refusal) => {
-            refusal.log();
+            refusal.note();
             // a client that was too slow to be read is not waited for again
             if request.version() < Version::HTTP_2 && !matches!(refusal, Refusal::Deadline) {
                 body::discard(request.body_mut()).await;
@@ -48,6 +54,7 @@ async fn export(
     intake: &Intake,
     media: &Result<Format, String>,
     request: &mut Request<Incoming>,
+    peer: IpAddr,
 ) -> Result<(Signal, Format, Receipt), Refusal> {
     let signal = signal_of(request.uri().path())?;
     if request.method() != Method::POST {
@@ -55,7 +62,7 @@ async fn export(
     }
     let format = media.clone().map_err(Refusal::MediaType)?;
     let encoding = content_encoding(request.headers())?;
-    let mut admitted = intake.admit(request.headers()).await?;
+    let mut admitted = intake.admit(request.headers(), peer).await?;
     let limit_bytes = intake.settings.max_inflated_bytes;
     let wire = body::read(request.body_mut(), limit_bytes, &mut admitted.reservation).await?;
     let receipt = intake.store(admitted, Export { signal, format, encoding, wire }).await?;
@@ -96,8 +103,8 @@ fn failure(refusal: &Refusal, format: Format) -> Response<AnswerBody> {
     let mut response = answer(format, status.encode(format));
     *response.status_mut() = refusal.http();
     let headers = response.headers_mut();
-    if status.retry_after.is_some() {
-        headers.insert(RETRY_AFTER_HEADER, HeaderValue::from(RETRY_AFTER.as_secs()));
+    if let Some(retry_after) = status.retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
     }
     match refusal {
         Refusal::NotPost => headers.insert(ALLOW, HeaderValue::from_static("POST")),

@@ -1,34 +1,39 @@
 //! What both transports do with a request: admit it, decode it, make it durable.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
 use model::{EventBatch, Signal, TenantId, UnixNanos};
-use otlp::{Arrival, Decoded};
-use runtime::inflate::{Encoding, InflateError, inflate};
+use otlp::Arrival;
 use runtime::metric;
+use tokio::sync::Semaphore;
 use wal::Frame;
 
 use crate::budget::{Budget, Reservation};
+use crate::ledger::{Account, Ledger};
+use crate::opening::{Opened, Work};
 use crate::status::Refusal;
-use crate::{Door, Pressure, Settings, credential};
+use crate::{Door, Pressure, Settings, credential, opening};
 
 /// What the smallest request is charged: its task, headers and buffers.
-const BASE_BYTES: u64 = 16 * 1024;
+pub(crate) const BASE_BYTES: u64 = 16 * 1024;
 /// A payload is held up to three times: as received, transcoded from JSON, and as columns.
-const COPIES: u64 = 3;
-/// Bodies that inflate by less than this are inflated in one go; others start again with the full limit reserved.
-const LIKELY_RATIO: u64 = 16;
-/// Larger payloads are decoded on the blocking pool: 64 KiB take about a third of a millisecond.
-const INLINE_BYTES: u64 = 64 * 1024;
+pub(crate) const COPIES: u64 = 3;
+/// Fewest large requests that are decoded at once, however small the machine.
+const MIN_DECODES: usize = 2;
 
 /// Admission and storage, shared by every connection.
 pub(crate) struct Intake {
     pub settings: Settings,
     door: Door,
     budget: Arc<Budget>,
+    ledger: Ledger,
+    /// Lets as many large requests be decoded at once as there are processors; more would only share them.
+    decodes: Arc<Semaphore>,
 }
 
 /// A request that may come in.
@@ -36,6 +41,8 @@ pub(crate) struct Intake {
 pub(crate) struct Admitted {
     tenant: TenantId,
     key_id: Option<Arc<str>>,
+    services: Option<Arc<[String]>>,
+    account: Arc<Account>,
     pub reservation: Reservation,
 }
 
@@ -43,7 +50,7 @@ pub(crate) struct Admitted {
 pub(crate) struct Export {
     pub signal: Signal,
     pub format: otlp::Format,
-    pub encoding: Encoding,
+    pub encoding: runtime::inflate::Encoding,
     /// The body as it came.
     pub wire: Bytes,
 }
@@ -59,57 +66,71 @@ impl Intake {
     pub fn new(settings: Settings, door: Door) -> Self {
         // the body as it came, and its copies once inflated
         let largest = BASE_BYTES + settings.max_inflated_bytes.saturating_mul(COPIES + 1);
-        let budget = Budget::new(settings.max_in_flight_bytes.max(largest));
-        Self { settings, door, budget }
+        let limit_bytes = settings.max_in_flight_bytes.max(largest);
+        let decodes = thread::available_parallelism().map_or(MIN_DECODES, usize::from).max(MIN_DECODES);
+        metrics::gauge!(metric::COLLECT_IN_FLIGHT_LIMIT).set((limit_bytes / BASE_BYTES) as f64);
+        metrics::gauge!(metric::COLLECT_DECODES).set(0.0);
+        metrics::gauge!(metric::COLLECT_DECODES_LIMIT).set(decodes as f64);
+        let (budget, decodes) = (Budget::new(limit_bytes), Arc::new(Semaphore::new(decodes)));
+        Self { settings, budget, ledger: Ledger::new(door.clock.clone()), decodes, door }
     }
 
-    /// Checks everything that can be known before the body is read.
-    pub async fn admit(&self, headers: &HeaderMap) -> Result<Admitted, Refusal> {
-        let (tenant, key_id) = match (credential::presented(headers), &self.door.open_tenant) {
+    /// Checks everything that can be known before the body is read, so that what is refused here costs next to nothing.
+    pub async fn admit(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Admitted, Refusal> {
+        let access = &self.door.access;
+        let (tenant, key_id, services, limits) = match (credential::presented(headers), &self.door.open_tenant) {
             (Some(key), _) => {
-                let grant = self.door.access.ingest(key).await?;
-                (grant.tenant, Some(grant.key_id))
+                let grant = access.ingest(key).await?;
+                (grant.tenant, Some(grant.key_id), grant.services, grant.limits)
             }
-            (None, Some(tenant)) => (tenant.clone(), None),
+            (None, Some(tenant)) => (tenant.clone(), None, None, access.default_limits()),
             (None, None) => return Err(Refusal::NoCredential),
         };
+        if !limits.allows(peer) {
+            metrics::counter!(metric::COLLECT_OVER_QUOTA, "limit" => "cidrs").increment(1);
+            return Err(Refusal::Network);
+        }
+        let holder = (tenant, key_id);
+        let account = self.ledger.account(&holder, &limits);
+        account.check(self.ledger.now_nanos())?;
         if let Pressure::Closed(reason) = (self.door.pressure)() {
             return Err(Refusal::Closed(reason));
         }
-        Ok(Admitted { tenant, key_id, reservation: self.budget.reserve(BASE_BYTES)? })
+        if self.door.wal.is_healthy() && !self.door.wal.has_room() {
+            return Err(Refusal::NoRoom);
+        }
+        let (tenant, key_id) = holder;
+        Ok(Admitted { tenant, key_id, services, account, reservation: self.budget.reserve(BASE_BYTES)? })
     }
 
     /// Decodes the export and appends it to the log. Answers once it is durable, or when there is nothing to store.
     pub async fn store(&self, admitted: Admitted, export: Export) -> Result<Receipt, Refusal> {
-        let Admitted { tenant, key_id, reservation } = admitted;
+        let Admitted { tenant, key_id, services, account, reservation } = admitted;
+        let received_at = UnixNanos(self.door.clock.unix_nanos());
         let arrival = Arrival {
-            received_at: UnixNanos(self.door.clock.unix_nanos()),
-            key_id,
+            received_at,
+            key_id: key_id.clone(),
+            services: services.clone(),
             trusted_proxies: Arc::clone(&self.settings.trusted_proxies),
         };
-        let limit_bytes = self.settings.max_inflated_bytes;
-        let (signal, format) = (export.signal, export.format);
-        let is_large = match export.encoding {
-            Encoding::Identity => export.wire.len() as u64 > INLINE_BYTES,
-            _ => export.wire.len() as u64 > INLINE_BYTES / LIKELY_RATIO,
+        let signal = export.signal;
+        let work = Work {
+            export,
+            arrival,
+            account: Arc::clone(&account),
+            now_nanos: self.ledger.now_nanos(),
+            limit_bytes: self.settings.max_inflated_bytes,
+            reservation,
         };
-        let work = {
-            let arrival = arrival.clone();
-            move || open(export, &arrival, limit_bytes, reservation)
-        };
-        let opened =
-            if is_large { tokio::task::spawn_blocking(work).await.map_err(|_| Refusal::Panicked)?? } else { work()? };
-        let Opened { payload, decoded: Decoded { records, rejected, message }, reservation } = opened;
+        let opened = self.open(work).await?;
+        let Opened { payload, format, records, rejected, message, reservation, charged, verdict } = opened;
         let (accepted, payload_bytes) = (records.num_rows() as u64, payload.len() as u64);
         if accepted > 0 {
-            let Arrival { received_at, key_id, .. } = arrival;
             let batch = EventBatch { tenant: tenant.clone(), signal, received_at, lsn: model::Lsn::default(), records };
-            let format = match format {
-                otlp::Format::Protobuf => wal::Format::Protobuf,
-                otlp::Format::Json => wal::Format::Json,
-            };
-            let frame = Frame { tenant, key_id, signal, format, received_at, payload };
-            self.door.wal.append(frame, batch).await?;
+            let frame = Frame { tenant, key_id, services, signal, format, received_at, payload };
+            let appended = self.door.wal.append(frame, batch).await;
+            // the client sends it again: it must not pay twice
+            appended.inspect_err(|_| account.give_back(charged.bytes, charged.events, &verdict))?;
         }
         drop(reservation);
         metrics::counter!(metric::COLLECT_ACCEPTED, "signal" => signal.as_str()).increment(accepted);
@@ -122,41 +143,28 @@ impl Intake {
     pub fn time_limit(&self, asked: Option<Duration>) -> Duration {
         asked.map_or(self.settings.request_timeout, |asked| asked.min(self.settings.request_timeout))
     }
-}
 
-struct Opened {
-    payload: Bytes,
-    decoded: Decoded,
-    reservation: Reservation,
-}
-
-/// The part that costs CPU.
-fn open(export: Export, arrival: &Arrival, limit_bytes: u64, mut reservation: Reservation) -> Result<Opened, Refusal> {
-    let payload = inflate_within(export.wire, export.encoding, limit_bytes, &mut reservation)?;
-    reservation.resize(BASE_BYTES + (payload.len() as u64).saturating_mul(COPIES))?;
-    let decoded = otlp::decode(export.signal, export.format, &payload, arrival)?;
-    Ok(Opened { payload, decoded, reservation })
-}
-
-/// Inflates with the result charged before it exists. An ordinary body is charged what ordinary bodies need; only one
-/// that inflates further takes the whole limit.
-fn inflate_within(
-    wire: Bytes,
-    encoding: Encoding,
-    limit_bytes: u64,
-    reservation: &mut Reservation,
-) -> Result<Bytes, Refusal> {
-    if encoding == Encoding::Identity {
-        return Ok(inflate(wire, encoding, limit_bytes)?);
-    }
-    let likely_bytes = (wire.len() as u64 * LIKELY_RATIO + INLINE_BYTES).min(limit_bytes);
-    let before = reservation.bytes();
-    reservation.resize(before + likely_bytes)?;
-    match inflate(wire.clone(), encoding, likely_bytes) {
-        Err(InflateError::TooLarge { .. }) if likely_bytes < limit_bytes => {
-            reservation.resize(before + limit_bytes)?;
-            Ok(inflate(wire, encoding, limit_bytes)?)
+    /// Small requests here and now, large ones on the blocking pool, as many at once as the machine can work on.
+    async fn open(&self, work: Work) -> Result<Opened, Refusal> {
+        if !work.is_large() {
+            return opening::open(work);
         }
-        result => Ok(result?),
+        let turn = Arc::clone(&self.decodes).acquire_owned().await.expect("the semaphore is never closed");
+        let opened = tokio::task::spawn_blocking(move || {
+            metrics::gauge!(metric::COLLECT_DECODES).increment(1.0);
+            // taken down again however this ends
+            let _ending = Ending(turn);
+            opening::open(work)
+        });
+        opened.await.map_err(|_| Refusal::Panicked)?
+    }
+}
+
+/// The end of a decoding on the blocking pool: gives its turn to the next.
+struct Ending(#[expect(dead_code, reason = "held for its drop")] tokio::sync::OwnedSemaphorePermit);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        metrics::gauge!(metric::COLLECT_DECODES).decrement(1.0);
     }
 }

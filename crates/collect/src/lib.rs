@@ -1,12 +1,15 @@
 //! The way in: OTLP over gRPC and HTTP, up to the acknowledgement.
 //!
-//! *Owns* the two listeners, admission (credential, pressure, memory in flight), the answers with their status codes.
+//! *Owns* the two listeners, admission (credential, network, rates and caps of the key, pressure, memory in
+//! flight), the answers with their status codes.
 //! *Promises* that a request is answered with success only after its frame is durable, that a fault which may pass is
 //! answered as retryable and one which will not is not, and that no client can make it hold more than the stated
 //! bytes. *Refuses to know* the lake and the rules: what is durable travels on from the log.
 
 mod body;
+mod bucket;
 mod budget;
+mod cap;
 mod collector;
 mod connection;
 mod credential;
@@ -15,6 +18,8 @@ mod grpc;
 mod http_door;
 mod idle;
 mod intake;
+mod ledger;
+mod opening;
 mod settings;
 mod status;
 

@@ -7,9 +7,13 @@
 //! | credential does not allow it | `PERMISSION_DENIED` | 403 | no |
 //! | not served here | `UNIMPLEMENTED` | 404, 405, 415 | no |
 //! | larger than a limit | `RESOURCE_EXHAUSTED` without RetryInfo | 413 | no |
+//! | key over its rate | `RESOURCE_EXHAUSTED` with RetryInfo | 429 with `Retry-After` | yes |
 //! | too much at once, log full or stopped, not ready | `UNAVAILABLE` with RetryInfo | 503 with `Retry-After` | yes |
 //! | took too long | `DEADLINE_EXCEEDED` | 503 with `Retry-After` | yes |
 //! | our own fault | `INTERNAL` | 500 | no |
+//!
+//! Over its rate, a client is told to wait until the debt of its key is paid: whole seconds, 1 to 30. Everything else that
+//! passes asks for [`RETRY_AFTER`].
 //!
 //! A log that cannot write is `UNAVAILABLE`, not `INTERNAL`: clients drop what a 500 answers, and a restart may mend it.
 
@@ -20,8 +24,8 @@ use access::AccessError;
 use http::StatusCode;
 use otlp::DecodeError;
 use otlp::message::{Code, Status};
-use runtime::ErrorKind;
 use runtime::inflate::InflateError;
+use runtime::{ErrorKind, metric};
 use wal::WalError;
 
 /// How long clients are asked to wait before they come back.
@@ -34,6 +38,10 @@ pub(crate) enum Refusal {
     NoCredential,
     #[error(transparent)]
     Access(#[from] AccessError),
+    #[error("this ingest key may not be used from this address")]
+    Network,
+    #[error("this ingest key is over its {limit} of {per_sec}")]
+    OverQuota { limit: &'static str, per_sec: u64, retry_after: Duration },
     #[error("metrics are not stored here: tracehound takes traces and logs, send metrics elsewhere")]
     Metrics,
     #[error("{0} is not served here: POST /v1/traces or /v1/logs")]
@@ -60,12 +68,16 @@ pub(crate) enum Refusal {
     Busy,
     #[error("not taking events for now: {0}")]
     Closed(&'static str),
+    #[error("storage has no room for now")]
+    NoRoom,
     #[error(transparent)]
     Wal(#[from] WalError),
     #[error("request took longer than allowed")]
     Deadline,
     #[error("decoding failed; this is a fault of the server")]
     Panicked,
+    #[error("the events within the limits of the key cannot be written; this is a fault of the server")]
+    Rewrite,
 }
 
 impl Refusal {
@@ -80,10 +92,11 @@ impl Refusal {
             }
             Self::TooLarge { .. } | Self::Inflate(InflateError::TooLarge { .. }) => ErrorKind::TooLarge,
             Self::Decode(error) => error.kind(),
-            Self::Busy => ErrorKind::Overloaded,
-            Self::Closed(_) => ErrorKind::Unavailable,
+            Self::Network => ErrorKind::Forbidden,
+            Self::Busy | Self::OverQuota { .. } => ErrorKind::Overloaded,
+            Self::Closed(_) | Self::NoRoom => ErrorKind::Unavailable,
             Self::Deadline => ErrorKind::Timeout,
-            Self::Panicked => ErrorKind::Internal,
+            Self::Panicked | Self::Rewrite => ErrorKind::Internal,
             Self::Access(error) => passing(error.kind()),
             Self::Wal(error) => passing(error.kind()),
         }
@@ -91,6 +104,9 @@ impl Refusal {
 
     /// The gRPC code.
     pub fn code(&self) -> Code {
+        if matches!(self, Self::OverQuota { .. }) {
+            return Code::ResourceExhausted;
+        }
         match self.kind() {
             ErrorKind::Invalid | ErrorKind::Conflict => Code::InvalidArgument,
             ErrorKind::Unauthenticated => Code::Unauthenticated,
@@ -107,6 +123,7 @@ impl Refusal {
     pub fn http(&self) -> StatusCode {
         match (self, self.kind()) {
             (Self::NotPost, _) => StatusCode::METHOD_NOT_ALLOWED,
+            (Self::OverQuota { .. }, _) => StatusCode::TOO_MANY_REQUESTS,
             (Self::MediaType(_) | Self::Encoding(_), _) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             (_, ErrorKind::Invalid | ErrorKind::Conflict) => StatusCode::BAD_REQUEST,
             (_, ErrorKind::Unauthenticated) => StatusCode::UNAUTHORIZED,
@@ -122,9 +139,10 @@ impl Refusal {
     /// The body of the answer.
     pub fn status(&self) -> Status {
         let mut status = Status::new(self.code(), &self.text());
-        if self.kind().is_retryable() {
-            status.retry_after = Some(RETRY_AFTER);
-        }
+        status.retry_after = match self {
+            Self::OverQuota { retry_after, .. } => Some(*retry_after),
+            _ => self.kind().is_retryable().then_some(RETRY_AFTER),
+        };
         if self.kind() == ErrorKind::Invalid {
             status.violation = Some(("body".to_owned(), status.message.clone()));
         }
@@ -143,10 +161,11 @@ impl Refusal {
         }
     }
 
-    /// Writes the refusal to our own log when it is our fault rather than the client's.
-    pub fn log(&self) {
+    /// Counts the refusal, and writes it to our own log when it is our fault rather than the client's.
+    pub fn note(&self) {
+        metrics::counter!(metric::COLLECT_REFUSED, "reason" => self.reason()).increment(1);
         let is_ours = match self {
-            Self::Panicked => true,
+            Self::Panicked | Self::Rewrite => true,
             Self::Wal(error) => !matches!(error, WalError::TooLarge { .. } | WalError::QueueFull { .. }),
             Self::Access(error) => error.kind() == ErrorKind::Internal,
             _ => false,
@@ -155,6 +174,27 @@ impl Refusal {
             tracing::error!(error = %self, "request refused");
         } else {
             tracing::debug!(error = %self, "request refused");
+        }
+    }
+
+    /// What stood in the way, as the `reason` label.
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::NoCredential | Self::Access(_) => "credential",
+            Self::Network => "network",
+            Self::OverQuota { .. } => "quota",
+            Self::Metrics | Self::Path(_) | Self::Method(_) | Self::NotPost => "unknown_path",
+            Self::MediaType(_) | Self::Encoding(_) => "unknown_encoding",
+            Self::Framing(_) | Self::BrokenBody(_) | Self::Inflate(InflateError::Malformed { .. }) => "malformed",
+            Self::TooLarge { .. } | Self::Inflate(InflateError::TooLarge { .. }) => "too_large",
+            Self::Decode(_) => "malformed",
+            Self::Busy => "in_flight",
+            Self::Closed(_) => "not_ready",
+            Self::NoRoom | Self::Wal(WalError::Full { .. }) => "log_budget",
+            Self::Wal(WalError::QueueFull { .. }) => "log_queue",
+            Self::Wal(_) => "log_failed",
+            Self::Deadline => "deadline",
+            Self::Panicked | Self::Rewrite => "fault",
         }
     }
 

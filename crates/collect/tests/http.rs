@@ -250,6 +250,16 @@ async fn too_many_bytes_in_flight_are_refused_until_some_are_answered() {
     house.gate.shut();
     let waiting = house.post("/v1/traces", &[PROTOBUF], &body);
     tokio::pin!(waiting);
+    // the log holds the first one before the others are sent: of two at once, either might be refused
+    let held = async {
+        while house.wal.end().0 == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        early = &mut waiting => panic!("answered before the log was: {early:?}"),
+        () = held => {}
+    }
     let refused = async {
         loop {
             let answer = house.post("/v1/traces", &[PROTOBUF], &body).await;

@@ -39,7 +39,12 @@ async fn a_replay_sees_every_acknowledged_frame_with_the_same_rows() {
         };
         assert_eq!(frame.payload.as_ref(), payload.as_slice(), "the bytes as received, inflated");
         assert!(frame.key_id.is_some());
-        let arrival = Arrival { received_at: frame.received_at, key_id: frame.key_id, ..Arrival::default() };
+        let arrival = Arrival {
+            received_at: frame.received_at,
+            key_id: frame.key_id,
+            services: frame.services,
+            ..Arrival::default()
+        };
         let again = otlp::decode(frame.signal, format, &frame.payload, &arrival).expect("was valid before");
         let EventBatch { tenant, signal, received_at, records, .. } = live;
         assert_eq!((&frame.tenant, frame.signal, frame.received_at), (tenant, *signal, *received_at));

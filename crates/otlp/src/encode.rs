@@ -172,8 +172,10 @@ fn span_of(rows: &Rows<'_>, row: usize) -> Result<Span, EncodeError> {
     if let Some(marked) = attributes.last().filter(|last| last.key == END_BEFORE_START && duration == 0)
         && let Some(proto::common::v1::any_value::Value::IntValue(backwards)) =
             marked.value.as_ref().and_then(|value| value.value.clone())
+        // a client may send the attribute itself; only what decoding could have written is taken back
+        && (1..=start).contains(&backwards)
     {
-        end = start.saturating_sub(backwards).max(0);
+        end = start - backwards;
         attributes.pop();
     }
     let (code, message) = (rows.small(span::STATUS_CODE, row)?, rows.text(span::STATUS_MESSAGE, row)?);

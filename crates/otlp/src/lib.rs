@@ -63,6 +63,8 @@ pub struct Arrival {
     pub key_id: Option<Arc<str>>,
     /// Networks of proxies whose word about the client's address is believed.
     pub trusted_proxies: TrustedProxies,
+    /// The services that the credential may sign as; `None` when it lists none. Decides `auth.service_verified`.
+    pub services: Option<Arc<[String]>>,
 }
 
 /// A request in columns.

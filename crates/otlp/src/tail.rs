@@ -3,7 +3,8 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
-    ArrayRef, DictionaryArray, Int32Array, ListBuilder, StringArray, StringBuilder, TimestampNanosecondArray,
+    ArrayRef, BooleanArray, BooleanBufferBuilder, DictionaryArray, Int32Array, ListBuilder, StringArray, StringBuilder,
+    TimestampNanosecondArray, new_null_array,
 };
 use arrow::datatypes::{DataType, Field};
 use model::attribute::{self, Value};
@@ -91,6 +92,9 @@ impl PromotedColumn {
 /// Builders of the shared columns.
 pub(crate) struct Tail {
     arrival: Arrival,
+    /// Whether the credential lists the service of the rows to come, and of the rows so far.
+    is_verified: bool,
+    verified: BooleanBufferBuilder,
     service: Runs,
     resource: Runs,
     scope_name: Runs,
@@ -116,6 +120,8 @@ impl Tail {
         let item = Field::new("item", DataType::Utf8, false);
         Self {
             arrival: arrival.clone(),
+            is_verified: false,
+            verified: BooleanBufferBuilder::new(0),
             service: Runs::default(),
             resource: Runs::default(),
             scope_name: Runs::default(),
@@ -146,7 +152,7 @@ impl Tail {
                     1 => {
                         let bytes = payload.bytes("resource.attributes")?;
                         let (key, value) = value::read_pair(bytes, "resource.attributes", &mut self.odd)?;
-                        if key == signal::KEY_ID {
+                        if signal::is_server_written(key) {
                             continue;
                         }
                         attribute::push_to_list(&mut list, key, &value);
@@ -161,7 +167,10 @@ impl Tail {
         }
         push_reserved(&mut list, schema_url, dropped);
         let service = service.filter(|name| !name.is_empty());
-        self.service.set(Some(service.as_deref().unwrap_or(UNKNOWN_SERVICE)));
+        let service = service.as_deref().unwrap_or(UNKNOWN_SERVICE);
+        self.is_verified =
+            self.arrival.services.as_deref().is_some_and(|names| names.iter().any(|name| name == service));
+        self.service.set(Some(service));
         self.resource.set(Some(&list));
         Ok(())
     }
@@ -206,7 +215,7 @@ impl Tail {
         let Some(known) = known(key) else {
             let key = value::text_key(key, field)?;
             // who brought the event is the server's word alone
-            if key != signal::KEY_ID {
+            if !signal::is_server_written(key) {
                 self.put_rest(key, &value);
             }
             return Ok(());
@@ -279,6 +288,9 @@ impl Tail {
         {
             column.push();
         }
+        if self.arrival.services.is_some() {
+            self.verified.append(self.is_verified);
+        }
         self.rows += 1;
     }
 
@@ -298,6 +310,10 @@ impl Tail {
         columns.push(times(vec![self.arrival.received_at.0; rows]));
         columns.push(key_column(self.arrival.key_id.as_deref(), rows));
         columns.push(self.derived.finish(rows));
+        columns.push(match self.arrival.services {
+            Some(_) => Arc::new(BooleanArray::new(self.verified.finish(), None)),
+            None => new_null_array(&DataType::Boolean, rows),
+        });
     }
 }
 

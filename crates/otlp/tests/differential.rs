@@ -16,6 +16,7 @@ fn read(signal: Signal, format: Format, payload: &[u8]) -> Result<Decoded, Decod
     let arrival = Arrival {
         received_at: UnixNanos(1_764_000_000_000_000_000),
         key_id: Some("key".into()),
+        services: None,
         trusted_proxies: ["10.0.0.0/8".parse().expect("a network")].into(),
     };
     decode(signal, format, payload, &arrival)

@@ -83,6 +83,7 @@ fn attributes_go_to_their_column_or_to_the_rest() {
             pair("user.id", Kind::IntValue(7)),
             text("own", "x\u{1f}y"),
             text("auth.key_id", "forged"),
+            pair("auth.service_verified", Kind::BoolValue(true)),
         ],
         ..span()
     }]);
@@ -98,6 +99,50 @@ fn attributes_go_to_their_column_or_to_the_rest() {
     ];
     assert_eq!(rest(&batch, 0), expected);
     assert_eq!(cell(&batch, signal::KEY_ID, 0), Some("k1"), "the server's word, not the client's");
+}
+
+#[test]
+fn the_server_says_whether_the_credential_lists_the_service() {
+    let signed_as = |names: &[&str]| {
+        Some(Resource {
+            attributes: names.iter().map(|name| text("service.name", name)).collect(),
+            ..Resource::default()
+        })
+    };
+    let mut message = request(vec![span()]);
+    for names in [&["cart"][..], &["payment", "cart"], &["cart", "payment"], &[""]] {
+        message.resource_spans.push(ResourceSpans { resource: signed_as(names), ..message.resource_spans[0].clone() });
+    }
+    let read = |services: Option<&[&str]>| {
+        let services = services.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+        let arrival =
+            Arrival { received_at: UnixNanos(RECEIVED), key_id: Some("k1".into()), services, ..Arrival::default() };
+        let decoded = decode(Signal::Spans, Format::Protobuf, &message.encode_to_vec(), &arrival).expect("valid");
+        let column =
+            decoded.records.column_by_name(signal::SERVICE_VERIFIED).expect("in the schema").as_boolean().clone();
+        column.iter().collect::<Vec<_>>()
+    };
+    let is = Some;
+    assert_eq!(read(None), [None; 5], "a credential that lists none says nothing");
+    assert_eq!(
+        read(Some(&["shop", "cart"])),
+        [is(false), is(true), is(false), is(true), is(false)],
+        "the first name counts"
+    );
+    assert_eq!(read(Some(&["unknown_service"])), [is(true), is(false), is(false), is(false), is(true)]);
+}
+
+#[test]
+fn what_a_client_says_of_an_end_before_the_start_survives_a_round_trip() {
+    let marked = |backwards: i64| Span {
+        end_time_unix_nano: RECEIVED as u64,
+        attributes: vec![pair(END_BEFORE_START, Kind::IntValue(backwards))],
+        ..span()
+    };
+    let batch = rows([-5, 0, 5, RECEIVED, RECEIVED + 1, i64::MIN].map(marked).into());
+    let encoded = otlp::encode(Signal::Spans, Format::Protobuf, &batch).expect("follows the schema");
+    let arrival = Arrival { received_at: UnixNanos(RECEIVED), key_id: Some("k1".into()), ..Arrival::default() };
+    assert_eq!(decode(Signal::Spans, Format::Protobuf, &encoded, &arrival).expect("valid").records, batch);
 }
 
 #[test]
@@ -324,6 +369,7 @@ fn what_follows_from_an_event_has_columns_and_does_not_go_back_to_the_client() {
     let arrival = Arrival {
         received_at: UnixNanos(RECEIVED),
         key_id: None,
+        services: None,
         trusted_proxies: ["10.0.0.0/8".parse().expect("a network")].into(),
     };
     let sent = request(vec![refused, told, Span { kind: 2, ..span() }]);

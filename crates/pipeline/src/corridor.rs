@@ -24,6 +24,7 @@ impl std::fmt::Debug for Corridor {
 impl Corridor {
     /// A corridor whose queue to the rule engine holds at most `queue_limit_bytes` of batches.
     pub fn new(lake: Lake, queue_limit_bytes: u64) -> Self {
+        metrics::gauge!(metric::DETECT_QUEUE_BYTES).set(0.0);
         metrics::gauge!(metric::DETECT_QUEUE_LIMIT_BYTES).set(queue_limit_bytes as f64);
         Self { lake, queue: Arc::new(Queue::new(queue_limit_bytes)) }
     }

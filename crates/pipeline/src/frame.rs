@@ -34,7 +34,11 @@ fn decode_payload(frame: &Frame, proxies: &TrustedProxies) -> Result<arrow::arra
         wal::Format::Protobuf => Format::Protobuf,
         wal::Format::Json => Format::Json,
     };
-    let arrival =
-        Arrival { received_at: frame.received_at, key_id: frame.key_id.clone(), trusted_proxies: Arc::clone(proxies) };
+    let arrival = Arrival {
+        received_at: frame.received_at,
+        key_id: frame.key_id.clone(),
+        services: frame.services.clone(),
+        trusted_proxies: Arc::clone(proxies),
+    };
     otlp::decode(frame.signal, format, &frame.payload, &arrival).map(|decoded| decoded.records)
 }

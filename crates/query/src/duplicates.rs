@@ -12,13 +12,13 @@ use arrow::compute::interleave_record_batch;
 use arrow::datatypes::{SchemaRef, TimestampNanosecondType, UInt64Type};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
-use model::signal::{KEY_ID, RECEIVED_TIME, ROW, SEQ, SPAN_ID, TRACE_ID, span};
+use model::signal::{KEY_ID, RECEIVED_TIME, ROW, SEQ, SERVICE_VERIFIED, SPAN_ID, TRACE_ID, span};
 use model::view::ViewError;
 
 use crate::QueryError;
 
 /// Columns that say how a span came here, not what it is.
-const ARRIVAL: [&str; 4] = [SEQ, ROW, RECEIVED_TIME, KEY_ID];
+const ARRIVAL: [&str; 5] = [SEQ, ROW, RECEIVED_TIME, KEY_ID, SERVICE_VERIFIED];
 
 /// A row of a batch.
 type Place = (usize, usize);

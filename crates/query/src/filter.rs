@@ -78,6 +78,8 @@ pub(crate) fn column(name: &str) -> Expr {
 /// Where the values of one attribute may be.
 struct Places<'a> {
     columns: Vec<(&'a str, FieldKind)>,
+    /// A column of true and false, which are asked for by these words.
+    truth: Option<&'static str>,
     entries: Vec<&'a str>,
     resource: &'a str,
 }
@@ -85,7 +87,7 @@ struct Places<'a> {
 impl<'a> Places<'a> {
     fn of(key: &'a str, signal: model::Signal) -> Self {
         if let Some(resource) = key.strip_prefix(RESOURCE_PREFIX) {
-            return Self { columns: Vec::new(), entries: Vec::new(), resource };
+            return Self { columns: Vec::new(), truth: None, entries: Vec::new(), resource };
         }
         let entries: Vec<&str> = field::names_of(key).collect();
         let mut columns: Vec<_> =
@@ -96,7 +98,8 @@ impl<'a> Places<'a> {
         let named = NAMED_COLUMNS.into_iter().filter(|name| *name == key || *name == event_column);
         columns
             .extend(named.filter(|name| schema.column_with_name(name).is_some()).map(|name| (name, FieldKind::Text)));
-        Self { columns, entries, resource: key }
+        let truth = (key == signal::SERVICE_VERIFIED).then_some(signal::SERVICE_VERIFIED);
+        Self { columns, truth, entries, resource: key }
     }
 
     fn equals(&self, value: &str) -> Expr {
@@ -106,6 +109,9 @@ impl<'a> Places<'a> {
                 FieldKind::Label | FieldKind::Text => ways.push(column(name).eq(lit(value))),
                 FieldKind::Int => ways.extend(value.parse::<i64>().map(|number| column(name).eq(lit(number)))),
             }
+        }
+        if let (Some(name), Ok(truth)) = (self.truth, value.parse::<bool>()) {
+            ways.push(column(name).eq(lit(truth)));
         }
         for key in &self.entries {
             let encoded = encodings(key, value).into_iter();
@@ -117,6 +123,7 @@ impl<'a> Places<'a> {
 
     fn exists(&self) -> Expr {
         let mut ways: Vec<Expr> = self.columns.iter().map(|(name, _)| column(name).is_not_null()).collect();
+        ways.extend(self.truth.map(|name| column(name).is_not_null()));
         let rest = || column(signal::ATTRS_REST);
         ways.extend(self.entries.iter().map(|key| attribute_of(rest(), key).is_not_null()));
         ways.push(attribute_of(column(signal::RESOURCE), self.resource).is_not_null());

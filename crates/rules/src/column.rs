@@ -133,6 +133,9 @@ impl Filler {
         } else if let Some(bytes) = column.as_fixed_size_binary_opt() {
             let present = (0..bytes.len()).filter(|row| bytes.is_valid(*row));
             present.for_each(|row| self.fill(row, &hex::encode(bytes.value(row))));
+        } else if let Some(truths) = column.as_boolean_opt() {
+            let present = (0..truths.len()).filter(|row| truths.is_valid(*row));
+            present.for_each(|row| self.fill(row, if truths.value(row) { "true" } else { "false" }));
         } else {
             self.fill_labels(column, |label| Some(vec![label.to_owned()]));
         }

@@ -70,7 +70,7 @@ pub fn sources(field: &str) -> Vec<Source> {
         _ => Vec::new(),
     };
     for name in model::field::names_of(field) {
-        if model::field::promoted(name).is_some() || name == signal::KEY_ID {
+        if model::field::promoted(name).is_some() || signal::is_server_written(name) {
             sources.push(column(name));
         }
         sources.push(Source::Rest(name.to_owned()));

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{
-    ArrayRef, DictionaryArray, FixedSizeBinaryArray, Int8Array, Int64Array, ListBuilder, RecordBatch, StringArray,
-    StringBuilder, TimestampNanosecondArray,
+    ArrayRef, BooleanArray, DictionaryArray, FixedSizeBinaryArray, Int8Array, Int64Array, ListBuilder, RecordBatch,
+    StringArray, StringBuilder, TimestampNanosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Int32Type};
 use model::attribute::{self, Value};
@@ -128,6 +128,28 @@ fn moments(detections: &[Detection]) -> Vec<String> {
 
 fn counters(engine: &Engine, rule: &str) -> RuleCounters {
     engine.counters().find(|(id, _)| *id == rule).map(|(_, counters)| counters).unwrap_or_default()
+}
+
+#[test]
+fn a_column_of_true_and_false_is_asked_for_by_these_words() {
+    let mut batch = spans(&[login(0, 1, "a"), login(1, 2, "b"), login(2, 3, "c")]);
+    let mut columns: Vec<(String, ArrayRef)> = Vec::new();
+    for (field, column) in batch.records.schema().fields().iter().zip(batch.records.columns()) {
+        columns.push((field.name().clone(), Arc::clone(column)));
+    }
+    let verified = BooleanArray::from(vec![Some(true), Some(false), None]);
+    columns.push(("auth.service_verified".to_owned(), Arc::new(verified)));
+    let columns = columns.into_iter().map(|(name, column)| (name, column, true));
+    batch.records = RecordBatch::try_from_iter_with_nullable(columns).expect("a batch");
+    let seconds = |selection: &str| {
+        let rule = format!(
+            "title: t\nid: t\nlevel: low\ndetection: {{s: {{auth.service_verified{selection}}}, condition: s}}\n"
+        );
+        moments(&Engine::new(compile(&rule)).evaluate(&batch, LATER))
+    };
+    assert_eq!(seconds(": false"), ["1 gateway"]);
+    assert_eq!(seconds(": 'true'"), ["0 gateway"]);
+    assert_eq!(seconds("|exists: false"), ["2 gateway"]);
 }
 
 #[test]

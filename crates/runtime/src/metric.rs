@@ -15,10 +15,33 @@ pub const COLLECT_REJECTED: &str = "tracehound_collect_rejected_events_total";
 pub const COLLECT_BYTES: &str = "tracehound_collect_inflated_bytes_total";
 /// Seconds from the whole request read to the answer. Label `signal`.
 pub const COLLECT_SECONDS: &str = "tracehound_collect_request_seconds";
+/// Requests refused. Label `reason`.
+pub const COLLECT_REFUSED: &str = "tracehound_collect_refused_requests_total";
+/// Events of services that the credential does not list, stored or not. Label `signal`.
+pub const COLLECT_UNVERIFIED: &str = "tracehound_collect_unverified_events_total";
+/// What the limits of keys turned away. Label `limit`: requests for events_per_sec, bytes_per_sec and cidrs; events for
+/// services, max_operations and max_trace_events.
+pub const COLLECT_OVER_QUOTA: &str = "tracehound_collect_over_quota_total";
+/// What is remembered for the limits of keys. Label `what` (keys, operations, traces).
+pub const COLLECT_TRACKED: &str = "tracehound_collect_tracked";
+/// Open connections. Label `transport`.
+pub const COLLECT_CONNECTIONS: &str = "tracehound_collect_connections";
+/// Limit of open connections. Label `transport`.
+pub const COLLECT_CONNECTIONS_LIMIT: &str = "tracehound_collect_connections_limit";
 /// Requests being worked on.
 pub const COLLECT_IN_FLIGHT: &str = "tracehound_collect_in_flight";
+/// Limit of requests being worked on, which follows from that of their bytes.
+pub const COLLECT_IN_FLIGHT_LIMIT: &str = "tracehound_collect_in_flight_limit";
 /// Bytes of requests being worked on.
 pub const COLLECT_IN_FLIGHT_BYTES: &str = "tracehound_collect_in_flight_bytes";
+/// Limit of bytes of requests being worked on.
+pub const COLLECT_IN_FLIGHT_LIMIT_BYTES: &str = "tracehound_collect_in_flight_limit_bytes";
+/// Large requests being decoded on the blocking pool; further ones wait.
+pub const COLLECT_DECODES: &str = "tracehound_collect_decodes";
+/// Limit of large requests being decoded at once.
+pub const COLLECT_DECODES_LIMIT: &str = "tracehound_collect_decodes_limit";
+/// Seconds to inflate, decode and judge one request; their sum is the time that decoding was busy.
+pub const COLLECT_DECODE_SECONDS: &str = "tracehound_collect_decode_seconds";
 
 /// Bytes of log segments on disk.
 pub const WAL_BYTES: &str = "tracehound_wal_bytes";
@@ -28,6 +51,10 @@ pub const WAL_BUDGET_BYTES: &str = "tracehound_wal_budget_bytes";
 pub const WAL_QUEUE_FRAMES: &str = "tracehound_wal_queue_frames";
 /// Bytes waiting for the next fsync.
 pub const WAL_QUEUE_BYTES: &str = "tracehound_wal_queue_bytes";
+/// Limit of bytes waiting for the next fsync.
+pub const WAL_QUEUE_LIMIT_BYTES: &str = "tracehound_wal_queue_limit_bytes";
+/// Seconds the writer spent on one group: write, fsync, and handing it on; their sum is the time that it was busy.
+pub const WAL_GROUP_SECONDS: &str = "tracehound_wal_group_seconds";
 /// Frames made durable.
 pub const WAL_FRAMES: &str = "tracehound_wal_frames_total";
 /// Seconds one fsync took.
@@ -55,7 +82,7 @@ pub const LAKE_FILES: &str = "tracehound_lake_files";
 pub const LAKE_BYTES: &str = "tracehound_lake_bytes";
 /// Rows in files of the catalog. Label `signal`.
 pub const LAKE_ROWS: &str = "tracehound_lake_rows";
-/// Seconds one flush took, fsync and commit included.
+/// Seconds one flush took, fsync and commit included; their sum is the time that flushing was busy.
 pub const LAKE_FLUSH_SECONDS: &str = "tracehound_lake_flush_seconds";
 /// Flushes that failed and will be tried again.
 pub const LAKE_FLUSH_FAILURES: &str = "tracehound_lake_flush_failures_total";
@@ -76,7 +103,7 @@ pub const DETECT_REREADS: &str = "tracehound_detect_rereads_total";
 pub const DETECT_EVENTS: &str = "tracehound_detect_events_total";
 /// Detections. Label `rule`.
 pub const DETECT_DETECTIONS: &str = "tracehound_detect_detections_total";
-/// Seconds to evaluate one batch.
+/// Seconds to evaluate one batch; their sum is the time that detection was busy.
 pub const DETECT_SECONDS: &str = "tracehound_detect_batch_seconds";
 /// Events that came later than the allowed lateness. Label `rule`.
 pub const DETECT_LATE: &str = "tracehound_detect_late_events_total";

@@ -1,6 +1,6 @@
 //! A frame: one accepted request as bytes.
 //!
-//! Format version 1. All numbers are little-endian. A frame begins at a multiple of 8 bytes in its segment.
+//! Format version 2. All numbers are little-endian. A frame begins at a multiple of 8 bytes in its segment.
 //!
 //! ```text
 //! offset size
@@ -11,15 +11,19 @@
 //!     20    4  crc32c of segment id (8 bytes) followed by bytes 0..20
 //!     24       body:
 //!      0    1    signal code (1 spans, 2 logs)
-//!      1    1    payload format (1 protobuf, 2 JSON)
+//!      1    1    payload format (1 protobuf, 2 JSON), plus 128 when there is a list of services
 //!      2    1    tenant length t in bytes
 //!      3    1    ingest key id length k in bytes; 0 when the request had no key
 //!      4    8    receive time, signed nanoseconds since 1970
 //!     12    t    tenant
 //!   12+t    k    ingest key id
-//! 12+t+k         payload, to the end of the body
+//! 12+t+k    2    with a list only: length s of the list in bytes
+//!           s    with a list only: names of the services the credential may sign as, joined by line feeds
+//!                payload, to the end of the body
 //!              zeros up to the next multiple of 8
 //! ```
+//!
+//! Version 1 had no list of services; its frames read as they are, for they never have the 128.
 //!
 //! The segment id is random and unknown to clients, so bytes inside a payload cannot pose as a frame, and blocks of a
 //! deleted segment that the disk gives back cannot either. The header has a check of its own so that the length can be
@@ -42,6 +46,10 @@ pub(crate) const ALIGN_BYTES: u64 = 8;
 pub(crate) const MIN_FRAME_BYTES: u64 = 40;
 
 const BODY_FIXED_BYTES: usize = 12;
+/// Added to the payload format when a list of services follows the key id.
+const HAS_SERVICES: u8 = 128;
+/// Between the names of services, which have no line feeds.
+const SERVICE_SEPARATOR: &str = "\n";
 
 /// How a payload is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -59,6 +67,9 @@ pub struct Frame {
     pub tenant: TenantId,
     /// The ingest key that brought it, at most 255 bytes; an empty one reads back as `None`.
     pub key_id: Option<Arc<str>>,
+    /// The services that the credential may sign as, 65,535 bytes together with a line feed between each two; no name has
+    /// a line feed. An empty list reads back as `None`.
+    pub services: Option<Arc<[String]>>,
     /// What kind of events.
     pub signal: Signal,
     /// How the payload is encoded.
@@ -74,8 +85,19 @@ impl Frame {
         self.key_id.as_deref().unwrap_or_default()
     }
 
+    fn services(&self) -> &[String] {
+        self.services.as_deref().unwrap_or_default()
+    }
+
+    /// Length of the list as it is written, its own length left out.
+    fn services_bytes(&self) -> usize {
+        let names = self.services();
+        names.iter().map(String::len).sum::<usize>() + names.len().saturating_sub(1)
+    }
+
     fn body_bytes(&self) -> u64 {
-        (BODY_FIXED_BYTES + self.tenant.as_str().len() + self.key().len() + self.payload.len()) as u64
+        let list = if self.services().is_empty() { 0 } else { 2 + self.services_bytes() };
+        (BODY_FIXED_BYTES + self.tenant.as_str().len() + self.key().len() + list + self.payload.len()) as u64
     }
 
     /// Bytes the frame takes in a segment, padding included.
@@ -87,6 +109,10 @@ impl Frame {
     pub(crate) fn check(&self, limit_bytes: u64) -> Result<(), WalError> {
         if self.key().len() > 255 {
             return Err(WalError::TooLarge { what: "key id", bytes: self.key().len() as u64, limit_bytes: 255 });
+        }
+        if self.services_bytes() > usize::from(u16::MAX) {
+            let (what, bytes) = ("list of services", self.services_bytes() as u64);
+            return Err(WalError::TooLarge { what, bytes, limit_bytes: u64::from(u16::MAX) });
         }
         let limit_bytes = limit_bytes.min(u64::from(u32::MAX));
         if self.size_bytes() > limit_bytes {
@@ -107,15 +133,24 @@ impl Frame {
         fixed[2] = u8::try_from(tenant.len()).expect("a tenant has at most 64 bytes");
         fixed[3] = u8::try_from(key.len()).expect("the key id was checked to have at most 255 bytes");
         fixed[4..12].copy_from_slice(&self.received_at.0.to_le_bytes());
+        let mut services = Vec::new();
+        if !self.services().is_empty() {
+            fixed[1] |= HAS_SERVICES;
+            let length =
+                u16::try_from(self.services_bytes()).expect("the list was checked to have at most 65,535 bytes");
+            services.extend_from_slice(&length.to_le_bytes());
+            services.extend_from_slice(self.services().join(SERVICE_SEPARATOR).as_bytes());
+        }
 
         let mut crc = crc32c::crc32c(&segment_id.to_le_bytes());
-        for part in [&fixed[..], tenant, key, &self.payload] {
+        let parts = [&fixed[..], tenant, key, &services, &self.payload];
+        for part in parts {
             crc = crc32c::crc32c_append(crc, part);
         }
         let body_bytes = u32::try_from(self.body_bytes()).expect("the frame was checked to fit 32 bits");
         let header = Header { body_bytes, lsn, body_crc: crc };
         out.extend_from_slice(&header.encode(segment_id));
-        for part in [&fixed[..], tenant, key, &self.payload] {
+        for part in parts {
             out.extend_from_slice(part);
         }
         out.resize(out.len().next_multiple_of(ALIGN_BYTES as usize), 0);
@@ -125,7 +160,7 @@ impl Frame {
     pub(crate) fn decode(body: Bytes) -> Option<Self> {
         let fixed = body.get(..BODY_FIXED_BYTES)?;
         let signal = Signal::from_code(fixed[0])?;
-        let format = match fixed[1] {
+        let format = match fixed[1] & !HAS_SERVICES {
             1 => Format::Protobuf,
             2 => Format::Json,
             _ => return None,
@@ -136,7 +171,14 @@ impl Frame {
         let tenant = std::str::from_utf8(body.get(BODY_FIXED_BYTES..tenant_end)?).ok()?.parse().ok()?;
         let key = std::str::from_utf8(body.get(tenant_end..key_end)?).ok()?;
         let key_id = (!key.is_empty()).then(|| Arc::from(key));
-        Some(Self { tenant, key_id, signal, format, received_at, payload: body.slice(key_end..) })
+        let (mut services, mut list_end) = (None, key_end);
+        if fixed[1] & HAS_SERVICES != 0 {
+            let length = body.get(key_end..key_end + 2)?;
+            list_end = key_end + 2 + usize::from(u16::from_le_bytes([length[0], length[1]]));
+            let names = std::str::from_utf8(body.get(key_end + 2..list_end)?).ok()?;
+            services = Some(names.split(SERVICE_SEPARATOR).map(str::to_owned).collect());
+        }
+        Some(Self { tenant, key_id, services, signal, format, received_at, payload: body.slice(list_end..) })
     }
 }
 

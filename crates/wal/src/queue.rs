@@ -52,7 +52,9 @@ enum Door {
 
 impl<T> Queue<T> {
     pub(crate) fn new(limit_bytes: u64) -> Self {
+        gauge!(metric::WAL_QUEUE_LIMIT_BYTES).set(limit_bytes as f64);
         let state = State { waiting: VecDeque::new(), held_bytes: 0, door: Door::Open };
+        state.report();
         Self { state: Mutex::new(state), filled: Condvar::new(), limit_bytes }
     }
 

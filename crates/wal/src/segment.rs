@@ -1,12 +1,12 @@
 //! A segment: a preallocated file of frames.
 //!
-//! Format version 1. Numbers are little-endian. The name is `<first lsn, 20 digits>-<id, 16 hexadecimal digits>.wal`, so
+//! Format version 2; version 1 differs in its frames alone and is read too. Numbers are little-endian. The name is `<first lsn, 20 digits>-<id, 16 hexadecimal digits>.wal`, so
 //! that a segment whose header is damaged can still be read, and an empty directory listing tells the order.
 //!
 //! ```text
 //! offset size
 //!      0    8  magic "THWALSEG"
-//!      8    4  format version, 1
+//!      8    4  format version, 1 or 2
 //!     12    4  zero
 //!     16    8  segment id, random
 //!     24    8  lsn of the first frame that may be in here
@@ -28,7 +28,9 @@ use crate::{WalError, disk};
 /// Bytes of a segment header; the first frame begins here.
 pub(crate) const HEADER_BYTES: u64 = 64;
 /// Newest format version this program reads, and the one it writes.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
+/// Oldest format version this program reads.
+const OLDEST_VERSION: u32 = 1;
 /// Extension of segment files.
 const EXTENSION: &str = ".wal";
 const MAGIC: [u8; 8] = *b"THWALSEG";
@@ -105,7 +107,7 @@ pub(crate) fn read_header(file: &File, file_bytes: u64) -> io::Result<HeaderStat
         return Ok(HeaderState::Damaged);
     }
     match word(8) {
-        VERSION => Ok(HeaderState::Whole(SegmentName { id: long(16), first: Lsn(long(24)) })),
+        OLDEST_VERSION..=VERSION => Ok(HeaderState::Whole(SegmentName { id: long(16), first: Lsn(long(24)) })),
         newer => Ok(HeaderState::Newer(newer)),
     }
 }

@@ -55,11 +55,14 @@ impl<T, F: FnMut(Lsn, T)> Writer<T, F> {
     pub(crate) fn run(mut self) {
         let _alarm = Alarm { shelf: Arc::clone(&self.shelf), queue: Arc::clone(&self.queue) };
         loop {
-            let done = match self.queue.take(self.patience()) {
+            let taken = self.queue.take(self.patience());
+            let begun = Instant::now();
+            let done = match taken {
                 Taken::Group(group) => self.write_group(group),
                 Taken::Nothing => self.sync_when_due(),
                 Taken::Closed => break,
             };
+            histogram!(metric::WAL_GROUP_SECONDS).record(begun.elapsed().as_secs_f64());
             if let Err(error) = done {
                 // what the disk holds now is not known: no second try, no answer that could be wrong
                 self.stop(&error);

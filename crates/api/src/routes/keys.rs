@@ -1,4 +1,4 @@
-//! Ingest keys: list, make, revoke.
+//! Ingest keys: list, make, limit, revoke.
 
 use access::Permission;
 use axum::Json as Answer;
@@ -14,13 +14,14 @@ use crate::page::{self, Page};
 use crate::params::{self, Json, Params};
 use crate::problem::{Document, Problem};
 use crate::state::ApiState;
-use crate::wire::key::{CreatedKey, Key, KeyRequest};
+use crate::wire::key::{CreatedKey, Key, KeyPatch, KeyRequest};
 
 pub(crate) fn routes(state: &ApiState) -> OpenApiRouter<ApiState> {
     let manage = Need::Permission(Permission::ManageKeys);
     OpenApiRouter::new()
         .routes(guarded(state, Need::Permission(Permission::ReadKeys), routes!(list_keys)))
         .routes(guarded(state, manage, routes!(create_key)))
+        .routes(guarded(state, manage, routes!(limit_key)))
         .routes(guarded(state, manage, routes!(revoke_key)))
 }
 
@@ -59,9 +60,21 @@ async fn create_key(
     Caller(caller): Caller,
     Json(asked): Json<KeyRequest>,
 ) -> Result<(StatusCode, Answer<CreatedKey>), Problem> {
-    let created = state.access.create_key(&caller, &asked.name).await?;
+    let created = state.access.create_limited_key(&caller, &asked.name, &asked.limits()).await?;
     let answer = CreatedKey { key: Key::from(created.key), secret: created.secret };
     Ok((StatusCode::CREATED, Answer(answer)))
+}
+
+/// Change what an ingest key may bring; in force with the next request that shows it.
+#[utoipa::path(patch, path = "/keys/{id}", tag = "keys", params(("id" = String, Path, description = "key id")), request_body = KeyPatch,
+    responses((status = 200, body = Key), (status = "4XX", body = Document, content_type = "application/problem+json")))]
+async fn limit_key(
+    State(state): State<ApiState>,
+    Caller(caller): Caller,
+    Path(id): Path<String>,
+    Json(asked): Json<KeyPatch>,
+) -> Result<Answer<Key>, Problem> {
+    Ok(Answer(Key::from(state.access.limit_key(&caller, &id, &asked.into()).await?)))
 }
 
 /// Revoke an ingest key; the next request that shows it is refused.

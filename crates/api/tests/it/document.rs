@@ -37,7 +37,7 @@ async fn every_route_of_the_document_refuses_strangers() {
             .replace("{file}", "login.yml")
             .replace("{name}", "web")
             .replace("{id}", "1");
-        let body = (method == "post" || method == "put").then(|| json!({}));
+        let body = matches!(method.as_str(), "post" | "put" | "patch").then(|| json!({}));
         let answer = house.stranger().send(&method.to_uppercase(), &concrete, &[], body).await;
         answer.problem(401, "");
         let need = operation["x-permission"].as_str().unwrap_or_default();
@@ -77,6 +77,7 @@ async fn the_document_names_the_routes_people_were_promised() {
         "get /api/v1/info",
         "get /api/v1/keys",
         "post /api/v1/keys",
+        "patch /api/v1/keys/{id}",
         "delete /api/v1/keys/{id}",
         "get /livez",
         "get /readyz",

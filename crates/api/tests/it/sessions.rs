@@ -93,6 +93,57 @@ async fn keys_are_made_shown_once_and_revoked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn limits_of_a_key_are_shown_changed_at_once_and_checked_by_name() {
+    let house = House::new().await;
+    let user = house.user().await;
+    let asked = json!({"name": "cart", "services": ["cart", "basket"], "cidrs": ["10.1.0.0/16", "192.0.2.7"],
+        "events_per_sec": 500, "max_trace_events": 1000, "on_other_service": "reject"});
+    let made = user.post("/api/v1/keys", asked).await;
+    assert_eq!(made.status, 201, "{:?}", made.body);
+    let made = made.json();
+    let expected = json!({"services": ["basket", "cart"], "cidrs": ["10.1.0.0/16", "192.0.2.7/32"], "events_per_sec": 500,
+        "bytes_per_sec": null, "max_operations": null, "max_trace_events": 1000, "on_other_service": "reject"});
+    let id = made["id"].as_str().unwrap();
+    let listed = user.get("/api/v1/keys?limit=1000").await.json();
+    let item = listed["items"].as_array().unwrap().iter().find(|key| key["id"] == made["id"]).unwrap();
+    for (field, value) in expected.as_object().unwrap() {
+        assert_eq!((&made[field], &item[field]), (value, value), "{field}");
+    }
+
+    let secret = made["secret"].as_str().unwrap();
+    let path = format!("/api/v1/keys/{id}");
+    let changed = user.send("PATCH", &path, &[], Some(json!({"events_per_sec": null, "max_operations": 7}))).await;
+    assert_eq!(changed.status, 200, "{:?}", changed.body);
+    let changed = changed.json();
+    assert_eq!((&changed["events_per_sec"], &changed["max_operations"]), (&json!(null), &json!(7)));
+    assert_eq!((&changed["max_trace_events"], &changed["services"]), (&json!(1000), &json!(["basket", "cart"])));
+    assert!(changed.get("secret").is_none());
+    let grant = house.access.ingest(secret).await.unwrap();
+    assert_eq!((grant.limits.events_per_sec, grant.limits.max_operations, grant.services.unwrap().len()), (None, 7, 2));
+
+    let wrong = [
+        (json!({"services": vec!["s"; 65]}), "services", json!(64)),
+        (json!({"services": ["s".repeat(256)]}), "services", json!(255)),
+        (json!({"services": ["two\nlines"]}), "services", json!(255)),
+        (json!({"cidrs": vec!["10.0.0.0/8"; 65]}), "cidrs", json!(64)),
+        (json!({"cidrs": ["10.0.0.0/33"]}), "cidrs", json!(null)),
+        (json!({"events_per_sec": 0}), "events_per_sec", json!(100_000_000)),
+        (json!({"max_operations": 100_001}), "max_operations", json!(100_000)),
+        (json!({"on_other_service": "ignore"}), "on_other_service", json!(null)),
+        (json!({"services": []}), "on_other_service", json!(null)),
+        (json!({"event_per_sec": 1}), "event_per_sec", json!(null)),
+    ];
+    for (change, field, limit) in wrong {
+        let problem = user.send("PATCH", &path, &[], Some(change.clone())).await.problem(400, field);
+        assert_eq!(problem.get("limit").unwrap_or(&json!(null)), &limit, "{change}");
+    }
+    user.post("/api/v1/keys", json!({"name": "x", "bytes_per_sec": 0})).await.problem(400, "bytes_per_sec");
+    assert_eq!(house.access.ingest(secret).await.unwrap().limits, grant.limits, "what is wrong changes nothing");
+    assert_eq!(user.delete(&path).await.status, 204);
+    user.send("PATCH", &path, &[], Some(json!({"max_operations": 1}))).await.problem(404, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_login_everybody_on_this_machine_may_ask_and_nobody_else() {
     let house = House::with(Auth::None(TenantId::default_tenant())).await;
     let anybody = house.stranger();

@@ -23,6 +23,8 @@ fn permanent() -> Vec<Refusal> {
         Refusal::Decode(DecodeError::Json { reason: "bad".to_owned() }),
         Refusal::BrokenBody("reset".to_owned()),
         Refusal::Panicked,
+        Refusal::Rewrite,
+        Refusal::Network,
     ]
 }
 
@@ -31,6 +33,7 @@ fn passing_faults() -> Vec<Refusal> {
     vec![
         Refusal::Busy,
         Refusal::Closed("replaying"),
+        Refusal::NoRoom,
         Refusal::Deadline,
         Refusal::Wal(WalError::Full { reason: "budget".to_owned() }),
         Refusal::Wal(WalError::QueueFull { limit_bytes: 1 }),
@@ -56,4 +59,13 @@ fn otlp_23_39_passing_faults_are_retryable_and_say_when() {
         assert!(RETRYABLE_GRPC.contains(&refusal.code()), "{refusal}");
         assert_eq!(refusal.status().retry_after, Some(RETRY_AFTER), "{refusal}");
     }
+}
+
+#[test]
+fn a_key_over_its_rate_is_told_its_own_time() {
+    let retry_after = Duration::from_secs(7);
+    let refusal = Refusal::OverQuota { limit: "events_per_sec", per_sec: 50, retry_after };
+    assert_eq!((refusal.http(), refusal.code()), (StatusCode::TOO_MANY_REQUESTS, Code::ResourceExhausted));
+    assert_eq!(refusal.status().retry_after, Some(retry_after));
+    assert_eq!(refusal.to_string(), "this ingest key is over its events_per_sec of 50");
 }

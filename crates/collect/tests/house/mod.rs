@@ -37,6 +37,8 @@ pub struct House {
     pub gate: Arc<Gate>,
     pub pressure: Arc<Mutex<Pressure>>,
     pub supervisor: Supervisor,
+    pub access: Access,
+    pub clock: Clock,
     pub dir: TempDir,
 }
 
@@ -101,12 +103,18 @@ impl House {
         let pressure = Arc::new(Mutex::new(Pressure::Open));
         let told = Arc::clone(&pressure);
         let pressure_now = Arc::new(move || *told.lock().expect("not poisoned"));
-        let door = Door { wal: wal.clone(), access, clock, pressure: pressure_now, open_tenant };
+        let door = Door {
+            wal: wal.clone(),
+            access: access.clone(),
+            clock: clock.clone(),
+            pressure: pressure_now,
+            open_tenant,
+        };
         let collector = bind(settings, door, &mut runtime::Listeners::default()).await.expect("free ports");
         let (grpc, http) = (collector.grpc_addr(), collector.http_addr());
         let supervisor = Supervisor::new();
         supervisor.start("collect", |stop| collector.serve(stop));
-        Self { grpc, http, key, wal, durable, gate, pressure, supervisor, dir }
+        Self { grpc, http, key, wal, durable, gate, pressure, supervisor, access, clock, dir }
     }
 
     /// Rows made durable so far.

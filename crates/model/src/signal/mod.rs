@@ -106,10 +106,17 @@ pub const RECEIVED_TIME: &str = "received_time";
 pub const KEY_ID: &str = "auth.key_id";
 /// Which of [`field::DERIVED`] the server worked out, one bit each; null when none.
 pub const DERIVED: &str = "derived";
+/// Whether the credential that brought the event lists the event's service: null when it lists none; written by the server.
+pub const SERVICE_VERIFIED: &str = "auth.service_verified";
 /// Trace id column of both signals (nullable for logs).
 pub const TRACE_ID: &str = "trace_id";
 /// Span id column of both signals (nullable for logs).
 pub const SPAN_ID: &str = "span_id";
+
+/// Whether an attribute name is a column that the server alone writes: what a client sends under it is dropped.
+pub fn is_server_written(key: &str) -> bool {
+    key == KEY_ID || key == SERVICE_VERIFIED
+}
 
 /// The type of every time column: nanoseconds, UTC.
 pub fn time_type() -> DataType {
@@ -148,6 +155,7 @@ fn shared_fields() -> Vec<Field> {
     fields.push(Field::new(RECEIVED_TIME, time_type(), false));
     fields.push(Field::new(KEY_ID, label_type(), true));
     fields.push(Field::new(DERIVED, DataType::UInt32, true));
+    fields.push(Field::new(SERVICE_VERIFIED, DataType::Boolean, true));
     fields
 }
 

@@ -81,6 +81,10 @@ async fn attributes_are_found_by_column_alias_residual_entry_and_resource() {
         assert_eq!(found("resource.host.name", Exists, "").await, [4, 1]);
         assert_eq!(found("service.name", Eq, "auth").await, [2, 1]);
         assert_eq!(found("auth.key_id", Eq, "key-1").await, [4, 3, 2, 1], "what the server wrote");
+        assert_eq!(found("auth.service_verified", Eq, "false").await, [4, 3, 2, 1], "the key lists none of these");
+        assert_eq!(found("auth.service_verified", Eq, "true").await, [] as [u64; 0]);
+        assert_eq!(found("auth.service_verified", Ne, "true").await, [4, 3, 2, 1]);
+        assert_eq!(found("auth.service_verified", NotExists, "").await, [] as [u64; 0]);
         assert_eq!(found("host.name", NotExists, "").await, [3, 2, 1]);
         assert_eq!(found("no.such", Exists, "").await, [] as [u64; 0]);
         assert_eq!(found("o'clock\" OR 1=1 --", Eq, "'; DROP TABLE spans").await, [] as [u64; 0]);

@@ -72,7 +72,8 @@ impl House {
     /// Takes in one request as the collector does.
     pub fn take(&self, tenant: &TenantId, request: &Value) {
         let signal = if request.get("resourceSpans").is_some() { Signal::Spans } else { Signal::Logs };
-        let arrival = Arrival { received_at: NOW, key_id: Some(Arc::from("key-1")), ..Arrival::default() };
+        let services = Some(Arc::from(["somebody else".to_owned()]));
+        let arrival = Arrival { received_at: NOW, key_id: Some(Arc::from("key-1")), services, ..Arrival::default() };
         let decoded = otlp::decode(signal, Format::Json, request.to_string().as_bytes(), &arrival).unwrap();
         assert_eq!((decoded.rejected, decoded.message.as_str()), (0, ""));
         let lsn = Lsn(self.next_lsn.fetch_add(1, std::sync::atomic::Ordering::SeqCst));

@@ -1,4 +1,4 @@
-//! `tracehound doctor`: what would keep the server from working well, before it is started.
+//! `tracehound doctor`: what keeps the server from working well, before it is started and while it runs.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -11,6 +11,7 @@ use anyhow::Result;
 use pipeline::shelf;
 
 use crate::cli::ServeArgs;
+use crate::command::pressure;
 use crate::lock;
 use crate::settings::{self, Resolved};
 
@@ -28,7 +29,8 @@ enum Verdict {
     Bad(String),
 }
 
-/// Prints a line per check; exit code 1 when one is bad.
+/// Prints a line per check, and for a server that is running on the data directory where it is held up; exit code 1 when
+/// a check is bad.
 pub async fn run(args: &ServeArgs) -> Result<ExitCode> {
     let resolved = match settings::read(args).and_then(settings::resolve) {
         Ok(resolved) => resolved,
@@ -38,10 +40,14 @@ pub async fn run(args: &ServeArgs) -> Result<ExitCode> {
         }
     };
     println!("ok    settings");
+    let (data_directory, is_running) = data_directory(&resolved.settings.server.data_dir);
     let checks: [(&str, Verdict); 5] = [
-        ("data directory", data_directory(&resolved.settings.server.data_dir)),
+        ("data directory", data_directory),
         ("fsync", fsync(&resolved.settings.server.data_dir)),
-        ("listeners", listeners(&resolved)),
+        (
+            "listeners",
+            if is_running { Verdict::Good("left to the running server".to_owned()) } else { listeners(&resolved) },
+        ),
         ("rules", rule_files(&resolved)),
         ("open files", open_files()),
     ];
@@ -56,14 +62,25 @@ pub async fn run(args: &ServeArgs) -> Result<ExitCode> {
             }
         }
     }
+    if is_running {
+        let listen = resolved.settings.server.listen;
+        match pressure::look_twice(listen).await {
+            Ok((before, after)) => print!("{}", pressure::weigh(&before, &after).text()),
+            Err(error) => println!(
+                "warn  pressure: the running server does not show its metrics on {listen} (server.listen): {error}; run \
+                 doctor with the settings of the server"
+            ),
+        }
+    }
     Ok(if is_bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn data_directory(folder: &Path) -> Verdict {
+/// Also says whether a server is running on it.
+fn data_directory(folder: &Path) -> (Verdict, bool) {
     match lock::lock(folder) {
-        Ok(_) => Verdict::Good(format!("{} is writable and free", folder.display())),
-        Err(error @ lock::LockError::InUse { .. }) => Verdict::Warning(error.to_string()),
-        Err(error) => Verdict::Bad(error.to_string()),
+        Ok(_) => (Verdict::Good(format!("{} is writable and free", folder.display())), false),
+        Err(error @ lock::LockError::InUse { .. }) => (Verdict::Warning(error.to_string()), true),
+        Err(error) => (Verdict::Bad(error.to_string()), false),
     }
 }
 

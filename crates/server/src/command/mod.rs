@@ -3,6 +3,7 @@
 mod config;
 mod demo;
 mod doctor;
+mod pressure;
 mod query;
 mod rules;
 mod serve;

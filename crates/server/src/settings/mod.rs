@@ -1,5 +1,6 @@
 //! What a person may write: a file, environment variables, flags; read once, checked once.
 
+mod limits;
 mod resolved;
 
 use std::net::SocketAddr;
@@ -9,6 +10,7 @@ use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
+pub use limits::KeyLimits;
 pub use resolved::{Resolved, SettingsError, resolve};
 
 use crate::cli::ServeArgs;
@@ -85,6 +87,8 @@ pub struct Otlp {
     pub max_in_flight_bytes: u64,
     /// Networks, as CIDR, of proxies whose `x-forwarded-for` or `forwarded` header names the client; at most 64.
     pub trusted_proxies: Vec<String>,
+    /// Limits of ingest keys that have none of their own.
+    pub limits: KeyLimits,
 }
 
 impl Default for Otlp {
@@ -95,6 +99,7 @@ impl Default for Otlp {
             max_inflated_bytes: 64 << 20,
             max_in_flight_bytes: 320 << 20,
             trusted_proxies: Vec::new(),
+            limits: KeyLimits::default(),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::{Host, Url};
 
-use super::{Settings, Sync};
+use super::{Settings, Sync, limits};
 
 /// Most networks in one list.
 const MAX_NETWORKS: usize = 64;
@@ -61,6 +61,7 @@ pub struct Resolved {
 /// The first key that is wrong.
 pub fn resolve(settings: Settings) -> Result<Resolved, SettingsError> {
     check_numbers(&settings)?;
+    limits::check(&settings.otlp.limits)?;
     check_listeners(&settings)?;
     let server = &settings.server;
     let rules_are_ours = settings.rules.dir.is_none();

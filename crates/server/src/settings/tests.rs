@@ -40,6 +40,18 @@ fn a_value_outside_its_range_is_named_with_the_range() {
 }
 
 #[test]
+fn limits_of_keys_are_generous_unless_they_are_set() {
+    let limits = Settings::default().otlp.limits;
+    assert_eq!((limits.events_per_sec, limits.bytes_per_sec), (None, None));
+    assert_eq!((limits.max_operations, limits.max_trace_events), (10_000, 1_000_000));
+    let config = file("[otlp.limits]\nevents_per_sec = 5000\nmax_operations = 0\n");
+    let settings = read(&args(&config)).expect("parses");
+    assert_eq!(settings.otlp.limits.events_per_sec, Some(5_000));
+    let error = resolve(settings).expect_err("no operation at all").to_string();
+    assert_eq!(error, "otlp.limits.max_operations must be 1 to 100000, got 0");
+}
+
+#[test]
 fn no_auth_is_refused_when_any_listener_is_not_loopback() {
     let config = file("[server]\nno_auth = true\n[otlp]\nhttp = \"0.0.0.0:4318\"\n");
     let error = resolve(read(&args(&config)).expect("parses")).expect_err("open to all").to_string();

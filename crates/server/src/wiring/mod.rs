@@ -178,7 +178,7 @@ async fn open_ground(resolved: &Resolved, made_secret: Option<&str>) -> Result<G
     let folder = &resolved.settings.server.data_dir;
     let (clock, random) = (Clock::system(), Random);
     let database = Database::open(&folder.join(path::DATABASE)).await?;
-    let access = Access::open(database.clone(), clock.clone(), random).await?;
+    let access = Access::open_with(database.clone(), clock.clone(), random, share::keys(resolved)).await?;
     let policy = Policy { allow: resolved.allow.clone(), allow_http: resolved.settings.alerts.allow_http };
     let secret = resolved.webhook_secret.as_deref().or(made_secret);
     let alerts = share::alerts(resolved, secret)?;

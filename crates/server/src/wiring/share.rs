@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::KeyDefaults;
 use alerts::{AlertsError, Retry, SigningSecret, Target};
 use model::{Lsn, TenantId};
 
@@ -57,6 +58,17 @@ pub(super) fn collect(resolved: &Resolved) -> collect::Settings {
         max_in_flight_bytes: otlp.max_in_flight_bytes,
         trusted_proxies: Arc::clone(&resolved.trusted_proxies),
         ..collect::Settings::loopback()
+    }
+}
+
+/// Limits of ingest keys that have none of their own.
+pub(super) fn keys(resolved: &Resolved) -> KeyDefaults {
+    let limits = &resolved.settings.otlp.limits;
+    KeyDefaults {
+        events_per_sec: limits.events_per_sec,
+        bytes_per_sec: limits.bytes_per_sec,
+        max_operations: limits.max_operations,
+        max_trace_events: limits.max_trace_events,
     }
 }
 

@@ -26,6 +26,7 @@ fn append_to(device: &str) -> (Result<Lsn, WalError>, bool, bool, Arc<Shelf>) {
     let frame = Frame {
         tenant: TenantId::default_tenant(),
         key_id: None,
+        services: None,
         signal: Signal::Spans,
         format: Format::Protobuf,
         received_at: UnixNanos(0),

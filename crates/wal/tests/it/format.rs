@@ -1,4 +1,5 @@
-//! Old files stay readable for ever. `format/v1.wal` was written by other code than ours, from the drawing in `frame.rs`.
+//! Old files stay readable for ever. Those in `format/` were written by other code than ours, from the drawing in
+//! `frame.rs`.
 
 use model::{Lsn, Signal, UnixNanos};
 use wal::Format;
@@ -26,4 +27,23 @@ async fn version_1_reads_as_it_was_written() {
     assert_eq!(logs.frame.received_at, UnixNanos(-1));
     assert_eq!(logs.frame.payload, br#"{"resourceLogs":[]}"#.as_slice());
     assert_eq!(gap.frame.payload, (0..=255).collect::<Vec<u8>>());
+}
+
+#[tokio::test]
+async fn version_2_reads_as_it_was_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/format/v2.wal");
+    std::fs::copy(sample, dir.path().join("00000000000000000003-00000000deadbeef.wal")).unwrap();
+    let (wal, recovery) = open(dir.path());
+    assert_eq!((recovery.frames, recovery.torn_tails, recovery.quarantined_segments), (2, 0, 0));
+
+    let entries = read_all(&wal);
+    let [plain, listed] = entries.as_slice() else { panic!("two frames, got {entries:?}") };
+    assert_eq!((plain.frame.services.as_deref(), plain.frame.payload.as_ref()), (None, b"\x0a\x00".as_slice()));
+    let names = ["cart".to_owned(), "payment".to_owned()];
+    assert_eq!((listed.lsn, listed.frame.services.as_deref()), (Lsn(4), Some(names.as_slice())));
+    assert_eq!((listed.frame.signal, listed.frame.format), (Signal::Logs, Format::Json));
+    assert_eq!((listed.frame.tenant.as_str(), listed.frame.key_id.as_deref()), ("acme_1", Some("key-1")));
+    assert_eq!(listed.frame.received_at, UnixNanos(-1));
+    assert_eq!(listed.frame.payload, br#"{"resourceLogs":[]}"#.as_slice());
 }

@@ -16,6 +16,8 @@ async fn frames_come_back_as_they_were_appended_also_after_a_restart() {
     let frames = [
         frame("one"),
         Frame { key_id: None, signal: Signal::Logs, format: Format::Json, ..frame("") },
+        Frame { services: Some([String::new(), "cart".to_owned(), "größe".to_owned()].into()), ..frame("three") },
+        Frame { services: Some(["s".repeat(60_000)].into()), key_id: None, ..frame("") },
         Frame { tenant: "acme_1".parse::<TenantId>().unwrap(), received_at: UnixNanos(-5), ..frame(vec![7; 20_000]) },
     ];
     let (wal, recovery) = open(dir.path());
@@ -25,18 +27,18 @@ async fn frames_come_back_as_they_were_appended_also_after_a_restart() {
     }
     let same = |wal: &Wal<()>| {
         let entries = read_all(wal);
-        assert_eq!(lsns(&entries), [1, 2, 3]);
+        assert_eq!(lsns(&entries), [1, 2, 3, 4, 5]);
         assert!(entries.iter().map(|entry| &entry.frame).eq(&frames));
     };
     same(&wal);
     wal.close();
 
     let (wal, recovery) = open(dir.path());
-    assert_eq!((recovery.next, recovery.frames), (Lsn(4), 3));
+    assert_eq!((recovery.next, recovery.frames), (Lsn(6), 5));
     assert_eq!((recovery.torn_tails, recovery.quarantined_segments), (0, 0));
     same(&wal);
-    assert_eq!(wal.append(frame("four"), ()).await.unwrap(), Lsn(4));
-    assert_eq!(lsns(&read_all(&wal)), [1, 2, 3, 4]);
+    assert_eq!(wal.append(frame("six"), ()).await.unwrap(), Lsn(6));
+    assert_eq!(lsns(&read_all(&wal)), [1, 2, 3, 4, 5, 6]);
 }
 
 #[tokio::test]
@@ -164,6 +166,8 @@ async fn frames_that_can_never_fit_are_refused_for_good() {
     assert_eq!(error.kind(), ErrorKind::TooLarge);
     let long_key = Frame { key_id: Some("k".repeat(256).into()), ..frame("x") };
     assert_eq!(wal.append(long_key, ()).await.unwrap_err().kind(), ErrorKind::TooLarge);
+    let long_list = Frame { services: Some(["s".repeat(65_535), String::new()].into()), ..frame("x") };
+    assert_eq!(wal.append(long_list, ()).await.unwrap_err().kind(), ErrorKind::TooLarge);
     wal.append(frame("x"), ()).await.unwrap();
 }
 

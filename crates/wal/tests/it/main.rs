@@ -26,6 +26,7 @@ fn frame(payload: impl Into<Bytes>) -> Frame {
     Frame {
         tenant: TenantId::default_tenant(),
         key_id: Some(Arc::from("key-1")),
+        services: None,
         signal: Signal::Spans,
         format: Format::Protobuf,
         received_at: UnixNanos(1_764_000_000_000_000_000),
