@@ -1,5 +1,6 @@
-//! What both transports do with a request: admit it, decode it, make it durable.
+//! What both transports do with a request: admit it, redact it, decode it, make it durable.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,12 +13,13 @@ use runtime::metric;
 use wal::Frame;
 
 use crate::budget::{Budget, Reservation};
+use crate::redaction::Policy;
 use crate::status::Refusal;
 use crate::{Door, Pressure, Settings, credential};
 
 /// What the smallest request is charged: its task, headers and buffers.
 const BASE_BYTES: u64 = 16 * 1024;
-/// A payload is held up to three times: as received, transcoded from JSON, and as columns.
+/// A payload is held up to three times: as received, transcoded from JSON or redacted, and as columns.
 const COPIES: u64 = 3;
 /// Bodies that inflate by less than this are inflated in one go; others start again with the full limit reserved.
 const LIKELY_RATIO: u64 = 16;
@@ -88,19 +90,20 @@ impl Intake {
             trusted_proxies: Arc::clone(&self.settings.trusted_proxies),
         };
         let limit_bytes = self.settings.max_inflated_bytes;
-        let (signal, format) = (export.signal, export.format);
+        let signal = export.signal;
         let is_large = match export.encoding {
             Encoding::Identity => export.wire.len() as u64 > INLINE_BYTES,
             _ => export.wire.len() as u64 > INLINE_BYTES / LIKELY_RATIO,
         };
         let work = {
-            let arrival = arrival.clone();
-            move || open(export, &arrival, limit_bytes, reservation)
+            let (arrival, tenant, redaction) = (arrival.clone(), tenant.clone(), self.door.redaction.clone());
+            move || open(export, &arrival, (&tenant, redaction.as_deref()), limit_bytes, reservation)
         };
         let opened =
             if is_large { tokio::task::spawn_blocking(work).await.map_err(|_| Refusal::Panicked)?? } else { work()? };
-        let Opened { payload, decoded: Decoded { records, rejected, message }, reservation } = opened;
-        let (accepted, payload_bytes) = (records.num_rows() as u64, payload.len() as u64);
+        let Opened { payload, format, inflated_bytes, decoded, reservation } = opened;
+        let Decoded { records, rejected, message } = decoded;
+        let accepted = records.num_rows() as u64;
         if accepted > 0 {
             let Arrival { received_at, key_id, .. } = arrival;
             let batch = EventBatch { tenant: tenant.clone(), signal, received_at, lsn: model::Lsn::default(), records };
@@ -114,7 +117,7 @@ impl Intake {
         drop(reservation);
         metrics::counter!(metric::COLLECT_ACCEPTED, "signal" => signal.as_str()).increment(accepted);
         metrics::counter!(metric::COLLECT_REJECTED, "signal" => signal.as_str()).increment(rejected);
-        metrics::counter!(metric::COLLECT_BYTES, "signal" => signal.as_str()).increment(payload_bytes);
+        metrics::counter!(metric::COLLECT_BYTES, "signal" => signal.as_str()).increment(inflated_bytes);
         Ok(Receipt { rejected, message })
     }
 
@@ -125,17 +128,57 @@ impl Intake {
 }
 
 struct Opened {
+    /// What goes into the log, and how it is written.
     payload: Bytes,
+    format: otlp::Format,
+    inflated_bytes: u64,
     decoded: Decoded,
     reservation: Reservation,
 }
 
 /// The part that costs CPU.
-fn open(export: Export, arrival: &Arrival, limit_bytes: u64, mut reservation: Reservation) -> Result<Opened, Refusal> {
+fn open(
+    export: Export,
+    arrival: &Arrival,
+    (tenant, redaction): (&TenantId, Option<&Policy>),
+    limit_bytes: u64,
+    mut reservation: Reservation,
+) -> Result<Opened, Refusal> {
     let payload = inflate_within(export.wire, export.encoding, limit_bytes, &mut reservation)?;
-    reservation.resize(BASE_BYTES + (payload.len() as u64).saturating_mul(COPIES))?;
-    let decoded = otlp::decode(export.signal, export.format, &payload, arrival)?;
-    Ok(Opened { payload, decoded, reservation })
+    let inflated_bytes = payload.len() as u64;
+    reservation.resize(BASE_BYTES + inflated_bytes.saturating_mul(COPIES))?;
+    let (signal, format) = (export.signal, export.format);
+    let (payload, format) = match redaction {
+        Some(policy) => (redact(policy, tenant, signal, format, payload)?, otlp::Format::Protobuf),
+        None => (payload, format),
+    };
+    // many short values that are replaced by tokens make a request longer
+    if payload.len() as u64 > inflated_bytes {
+        reservation.resize(BASE_BYTES + (payload.len() as u64).saturating_mul(COPIES))?;
+    }
+    let decoded = otlp::decode(signal, format, &payload, arrival)?;
+    Ok(Opened { payload, format, inflated_bytes, decoded, reservation })
+}
+
+/// The request as it may be kept, in protobuf: only what was judged is kept, and of a JSON document that is what the
+/// transcoder took over.
+fn redact(
+    policy: &Policy,
+    tenant: &TenantId,
+    signal: Signal,
+    format: otlp::Format,
+    payload: Bytes,
+) -> Result<Bytes, Refusal> {
+    let transcoded = match otlp::rewrite::to_protobuf(signal, format, &payload)? {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(protobuf) => Some(Bytes::from(protobuf)),
+    };
+    let payload = transcoded.unwrap_or(payload);
+    let redacted = match policy.redact(tenant, signal, &payload)?.payload {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(redacted) => Some(Bytes::from(redacted)),
+    };
+    Ok(redacted.unwrap_or(payload))
 }
 
 /// Inflates with the result charged before it exists. An ordinary body is charged what ordinary bodies need; only one

@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use access::Access;
+use collect::redaction::Policy;
 use collect::{Door, Pressure, Settings, bind};
 use model::{EventBatch, Lsn, TenantId};
 use prost::Message as _;
@@ -92,6 +93,10 @@ impl House {
     }
 
     pub async fn with(settings: Settings, open_tenant: Option<TenantId>) -> Self {
+        Self::redacting(settings, open_tenant, None).await
+    }
+
+    pub async fn redacting(settings: Settings, open_tenant: Option<TenantId>, redaction: Option<Arc<Policy>>) -> Self {
         let dir = tempfile::tempdir().expect("a directory for the test");
         let clock = Clock::fixed(NOW);
         let db = Database::open(&dir.path().join("db.sqlite")).await.expect("the database opens");
@@ -101,7 +106,7 @@ impl House {
         let pressure = Arc::new(Mutex::new(Pressure::Open));
         let told = Arc::clone(&pressure);
         let pressure_now = Arc::new(move || *told.lock().expect("not poisoned"));
-        let door = Door { wal: wal.clone(), access, clock, pressure: pressure_now, open_tenant };
+        let door = Door { wal: wal.clone(), access, clock, pressure: pressure_now, open_tenant, redaction };
         let collector = bind(settings, door).await.expect("free ports");
         let (grpc, http) = (collector.grpc_addr(), collector.http_addr());
         let supervisor = Supervisor::new();

@@ -1,5 +1,6 @@
 //! What a person may write: a file, environment variables, flags; read once, checked once.
 
+pub mod redaction;
 mod resolved;
 
 use std::net::SocketAddr;
@@ -24,6 +25,8 @@ pub struct Settings {
     pub server: Server,
     /// The OTLP listeners.
     pub otlp: Otlp,
+    /// What is taken out of requests before they are kept.
+    pub redaction: redaction::Redaction,
     /// The write-ahead log.
     pub wal: Wal,
     /// Files and memory of stored events.

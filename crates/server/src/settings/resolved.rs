@@ -8,7 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::{Host, Url};
 
-use super::{Settings, Sync};
+use super::{Settings, Sync, redaction};
 
 /// Most networks in one list.
 const MAX_NETWORKS: usize = 64;
@@ -53,6 +53,8 @@ pub struct Resolved {
     pub trace_key: Option<String>,
     /// Proxies that may say who the client is.
     pub trusted_proxies: Arc<[IpNet]>,
+    /// What is taken out of requests; `None` keeps everything.
+    pub redaction: Option<redaction::Plan>,
 }
 
 /// Checks what parsing alone cannot.
@@ -78,6 +80,7 @@ pub fn resolve(settings: Settings) -> Result<Resolved, SettingsError> {
     let trace_key = key_file.map(|file| secret("trace.key_file", file)).transpose()?;
     let allow = allowed(&settings, &webhooks)?;
     let trusted_proxies = networks("otlp.trusted_proxies", &settings.otlp.trusted_proxies)?.into();
+    let redaction = settings.redaction.plan()?;
     Ok(Resolved {
         rules_dir,
         rules_are_ours,
@@ -87,6 +90,7 @@ pub fn resolve(settings: Settings) -> Result<Resolved, SettingsError> {
         allow,
         trace_key,
         trusted_proxies,
+        redaction,
         settings,
     })
 }
@@ -198,7 +202,7 @@ fn web_url(key: &'static str, text: &str) -> Result<Url, SettingsError> {
     }
 }
 
-fn secret(key: &'static str, file: &Path) -> Result<String, SettingsError> {
+pub(super) fn secret(key: &'static str, file: &Path) -> Result<String, SettingsError> {
     let text = match fs::read_to_string(file) {
         Ok(text) => text.trim().to_owned(),
         Err(error) => return wrong(key, format!("cannot be read from {}: {error}", file.display())),
@@ -209,6 +213,6 @@ fn secret(key: &'static str, file: &Path) -> Result<String, SettingsError> {
     Ok(text)
 }
 
-fn wrong<T>(key: &'static str, problem: String) -> Result<T, SettingsError> {
+pub(super) fn wrong<T>(key: &'static str, problem: String) -> Result<T, SettingsError> {
     Err(SettingsError::Value { key, problem })
 }
