@@ -3,6 +3,7 @@
 pub mod receiver;
 pub mod script;
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -101,9 +102,22 @@ impl Server {
     /// # Errors
     /// As [`Server::start`].
     pub fn start_bare(data_dir: &Path, flags: &[&str]) -> Result<Self> {
+        Self::start_command(serve_command(data_dir), flags)
+    }
+
+    /// Starts as [`Server::start`] with every log line, into a file.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_talking(data_dir: &Path, flags: &[&str], stderr: &Path) -> Result<Self> {
+        let mut command = serve_command(data_dir);
+        command.arg("--no-auth").env("TRACEHOUND__LOG__FILTER", "debug").stderr(File::create(stderr)?);
+        Self::start_command(command, flags)
+    }
+
+    fn start_command(mut command: Command, flags: &[&str]) -> Result<Self> {
         let client = client().build()?;
         let started = Instant::now();
-        let mut command = serve_command(data_dir);
         let mut process = command.args(flags).stdout(Stdio::piped()).spawn().context("binary does not start")?;
         let lines = read_lines(process.stdout.take().context("has a stdout")?);
         let mut server = Self {

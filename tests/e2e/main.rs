@@ -7,5 +7,6 @@ mod browser;
 mod demo;
 mod kill;
 mod offline;
+mod redaction;
 mod reload;
 mod sdk;
