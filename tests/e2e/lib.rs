@@ -4,6 +4,7 @@ pub mod held;
 pub mod receiver;
 pub mod script;
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -107,13 +108,24 @@ impl Server {
         Self::start_command(command)
     }
 
-    /// Starts without authentication on these ports, to come back where clients look for it.
+    /// Starts on these ports with just these flags, to come back where clients look for it.
     ///
     /// # Errors
     /// As [`Server::start`].
-    pub fn start_on(data_dir: &Path, ports: Ports) -> Result<Self> {
+    pub fn start_on(data_dir: &Path, ports: Ports, flags: &[&str]) -> Result<Self> {
         let mut command = serve_command_on(data_dir, ports);
-        command.arg("--no-auth");
+        command.args(flags);
+        Self::start_command(command)
+    }
+
+    /// Starts as [`Server::start`] with every log line, into a file.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_talking(data_dir: &Path, flags: &[&str], stderr: &Path) -> Result<Self> {
+        let mut command = serve_command(data_dir);
+        command.arg("--no-auth").env("TRACEHOUND__LOG__FILTER", "debug").stderr(File::create(stderr)?);
+        command.args(flags);
         Self::start_command(command)
     }
 

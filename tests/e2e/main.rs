@@ -9,4 +9,5 @@ mod demo;
 mod doctor;
 mod kill;
 mod offline;
+mod redaction;
 mod reload;

@@ -7,6 +7,8 @@ use model::{EventBatch, TenantId};
 use runtime::Clock;
 use wal::Wal;
 
+use crate::redaction::Policy;
+
 /// Whether the house can take more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pressure {
@@ -29,6 +31,8 @@ pub struct Door {
     pub pressure: Arc<dyn Fn() -> Pressure + Send + Sync>,
     /// Tenant of requests that show no key; `None` refuses them. A key that is shown must be right in any case.
     pub open_tenant: Option<TenantId>,
+    /// What is taken out of requests before they reach the log; `None` keeps everything as it came.
+    pub redaction: Option<Arc<Policy>>,
 }
 
 impl std::fmt::Debug for Door {

@@ -1,4 +1,4 @@
-//! What both transports do with a request: admit it, decode it, make it durable.
+//! What both transports do with a request: admit it, redact it, decode it, make it durable.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::{Door, Pressure, Settings, credential, opening};
 
 /// What the smallest request is charged: its task, headers and buffers.
 pub(crate) const BASE_BYTES: u64 = 16 * 1024;
-/// A payload is held up to three times: as received, transcoded from JSON, and as columns.
+/// A payload is held up to three times: as received, transcoded from JSON or redacted, and as columns.
 pub(crate) const COPIES: u64 = 3;
 /// Fewest large requests that are decoded at once, however small the machine.
 const MIN_DECODES: usize = 2;
@@ -116,6 +116,8 @@ impl Intake {
         let signal = export.signal;
         let work = Work {
             export,
+            tenant: tenant.clone(),
+            redaction: self.door.redaction.clone(),
             arrival,
             account: Arc::clone(&account),
             now_nanos: self.ledger.now_nanos(),
@@ -124,7 +126,7 @@ impl Intake {
         };
         let opened = self.open(work).await?;
         let Opened { payload, format, records, rejected, message, reservation, charged, verdict } = opened;
-        let (accepted, payload_bytes) = (records.num_rows() as u64, payload.len() as u64);
+        let accepted = records.num_rows() as u64;
         if accepted > 0 {
             let batch = EventBatch { tenant: tenant.clone(), signal, received_at, lsn: model::Lsn::default(), records };
             let frame = Frame { tenant, key_id, services, signal, format, received_at, payload };
@@ -135,7 +137,7 @@ impl Intake {
         drop(reservation);
         metrics::counter!(metric::COLLECT_ACCEPTED, "signal" => signal.as_str()).increment(accepted);
         metrics::counter!(metric::COLLECT_REJECTED, "signal" => signal.as_str()).increment(rejected);
-        metrics::counter!(metric::COLLECT_BYTES, "signal" => signal.as_str()).increment(payload_bytes);
+        metrics::counter!(metric::COLLECT_BYTES, "signal" => signal.as_str()).increment(charged.bytes);
         Ok(Receipt { rejected, message })
     }
 

@@ -1,12 +1,13 @@
-//! The part of taking a request in that costs CPU: inflate, charge, decode, and hold against the limits of the key.
+//! The part of taking a request in that costs CPU: inflate, charge, redact, decode, and hold against the limits of the key.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use bytes::Bytes;
-use model::{Signal, signal};
+use model::{Signal, TenantId, signal};
 use otlp::{Arrival, Decoded};
 use runtime::inflate::{Encoding, InflateError, inflate};
 use runtime::metric;
@@ -15,6 +16,7 @@ use crate::budget::Reservation;
 use crate::cap::Verdict;
 use crate::intake::{BASE_BYTES, COPIES, Export};
 use crate::ledger::Account;
+use crate::redaction::Policy;
 use crate::status::Refusal;
 
 /// Bodies that inflate by less than this are inflated in one go; others start again with the full limit reserved.
@@ -27,6 +29,9 @@ const REWRITE_COPIES: u64 = 4;
 /// A request to open.
 pub(crate) struct Work {
     pub export: Export,
+    pub tenant: TenantId,
+    /// What must not be kept; `None` keeps everything.
+    pub redaction: Option<Arc<Policy>>,
     pub arrival: Arrival,
     pub account: Arc<Account>,
     /// The moment that is charged, by the ledger's clock.
@@ -76,7 +81,8 @@ pub(crate) fn open(work: Work) -> Result<Opened, Refusal> {
 }
 
 fn open_timed(work: Work) -> Result<Opened, Refusal> {
-    let Work { export: Export { signal, format, encoding, wire }, arrival, account, now_nanos, limit_bytes, .. } = work;
+    let Work { export, tenant, redaction, arrival, account, now_nanos, limit_bytes, .. } = work;
+    let Export { signal, format, encoding, wire } = export;
     let (mut reservation, wire_bytes) = (work.reservation, wire.len() as u64);
     let inflated = inflate_within(wire, encoding, limit_bytes, &mut reservation);
     // what does not inflate is charged as what it cost: the limit for a bomb, its own size for anything else
@@ -90,6 +96,15 @@ fn open_timed(work: Work) -> Result<Opened, Refusal> {
     let wanted_bytes = BASE_BYTES + bytes.saturating_mul(COPIES);
     // a request that is refused for want of memory was not served: its client comes back
     reservation.resize(wanted_bytes).inspect_err(|_| account.give_back(bytes, 0, &Verdict::default()))?;
+    let (payload, format) = match redaction {
+        Some(policy) => (redact(&policy, &tenant, signal, format, payload)?, otlp::Format::Protobuf),
+        None => (payload, format),
+    };
+    // many short values that are replaced by tokens make a request longer
+    let longer_bytes = (payload.len() as u64).saturating_sub(bytes).saturating_mul(COPIES);
+    reservation
+        .resize(wanted_bytes + longer_bytes)
+        .inspect_err(|_| account.give_back(bytes, 0, &Verdict::default()))?;
     let Decoded { records, mut rejected, mut message } = otlp::decode(signal, format, &payload, &arrival)?;
     let charged = Charged { bytes, events: records.num_rows() as u64 + rejected };
     account.charge_events(now_nanos, charged.events);
@@ -110,6 +125,27 @@ fn open_timed(work: Work) -> Result<Opened, Refusal> {
         .and_then(|()| rewrite(signal, &filter_record_batch(&records, kept).map_err(|_| Refusal::Rewrite)?, &arrival));
     let (payload, records) = rewritten.inspect_err(|_| account.give_back(charged.bytes, charged.events, &verdict))?;
     Ok(Opened { payload, format: wal::Format::Protobuf, records, rejected, message, reservation, charged, verdict })
+}
+
+/// The request as it may be kept, in protobuf: only what was judged is kept, and of a JSON document that is what the
+/// transcoder took over.
+fn redact(
+    policy: &Policy,
+    tenant: &TenantId,
+    signal: Signal,
+    format: otlp::Format,
+    payload: Bytes,
+) -> Result<Bytes, Refusal> {
+    let transcoded = match otlp::rewrite::to_protobuf(signal, format, &payload)? {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(protobuf) => Some(Bytes::from(protobuf)),
+    };
+    let payload = transcoded.unwrap_or(payload);
+    let redacted = match policy.redact(tenant, signal, &payload)?.payload {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(redacted) => Some(Bytes::from(redacted)),
+    };
+    Ok(redacted.unwrap_or(payload))
 }
 
 /// The accepted events as a request of their own, so that the log holds them and nothing else. The rows are those that

@@ -18,12 +18,12 @@ mod json;
 mod log;
 pub mod message;
 mod rejection;
+pub mod rewrite;
 mod span;
 mod tail;
 mod value;
 mod wire;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -86,13 +86,7 @@ pub struct Decoded {
 /// # Errors
 /// [`DecodeError`] when the request as a whole is not OTLP or passes a limit; then nothing of it may be stored.
 pub fn decode(signal: Signal, format: Format, payload: &[u8], arrival: &Arrival) -> Result<Decoded, DecodeError> {
-    if payload.len() > MAX_PAYLOAD_BYTES {
-        return Err(DecodeError::TooLarge { limit_bytes: MAX_PAYLOAD_BYTES });
-    }
-    let protobuf = match format {
-        Format::Protobuf => Cow::Borrowed(payload),
-        Format::Json => Cow::Owned(json::to_protobuf(json::request(signal), payload)?),
-    };
+    let protobuf = rewrite::to_protobuf(signal, format, payload)?;
     match signal {
         Signal::Spans => envelope::read(&protobuf, span::Spans::new(protobuf.len(), arrival)),
         Signal::Logs => envelope::read(&protobuf, log::Logs::new(protobuf.len(), arrival)),

@@ -13,6 +13,9 @@ pub const COLLECT_ACCEPTED: &str = "tracehound_collect_accepted_events_total";
 pub const COLLECT_REJECTED: &str = "tracehound_collect_rejected_events_total";
 /// Bytes of accepted requests after inflating. Label `signal`.
 pub const COLLECT_BYTES: &str = "tracehound_collect_inflated_bytes_total";
+/// Values taken out of requests before the log. Labels `action` (drop, mask, token), `rule` (key, allow_list, a value
+/// pattern's name, custom, unknown_field).
+pub const REDACTED_VALUES: &str = "tracehound_redacted_values_total";
 /// Seconds from the whole request read to the answer. Label `signal`.
 pub const COLLECT_SECONDS: &str = "tracehound_collect_request_seconds";
 /// Requests refused. Label `reason`.

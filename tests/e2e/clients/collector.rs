@@ -125,7 +125,7 @@ fn the_collector_loses_and_doubles_nothing_through_restarts_and_its_own_death() 
     std::fs::create_dir(&queue)?;
     let mut free = FreePorts::new();
     let ports = free.for_server()?;
-    let server = Server::start_on(&data, ports)?;
+    let server = Server::start_on(&data, ports, &["--no-auth"])?;
     let rows = rows(&mut free, &server)?;
     let config = folder.path().join("collector.yaml");
     std::fs::write(&config, settings(&queue, &rows)?)?;
@@ -138,7 +138,7 @@ fn the_collector_loses_and_doubles_nothing_through_restarts_and_its_own_death() 
     let sender = Sender::start("go", rows.iter().map(to_collector).collect())?;
     matrix::wait_for_more("the first spans through every exporter", &server, &all, &BTreeMap::new())?;
     ensure!(server.stop()?.success(), "the server did not stop cleanly");
-    let server = Server::start_on(&data, ports)?;
+    let server = Server::start_on(&data, ports, &["--no-auth"])?;
     let before = matrix::spans_shown(&server)?;
     matrix::wait_for_more("spans of every exporter after the restart", &server, &all, &before)?;
     let mut tallies = sender.finish()?;
@@ -152,7 +152,7 @@ fn the_collector_loses_and_doubles_nothing_through_restarts_and_its_own_death() 
     tallies.extend(Sender::start("go", orders)?.wait()?);
     drop(collector);
     let collector = Collector::start(&config, &rows)?;
-    let server = Server::start_on(&data, ports)?;
+    let server = Server::start_on(&data, ports, &["--no-auth"])?;
     wait_for_all(&server, &tallies)?;
 
     drop(collector);

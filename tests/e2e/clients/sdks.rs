@@ -13,7 +13,7 @@ use super::matrix::{self, FreePorts, rows};
 fn every_client_that_tries_again_loses_and_doubles_nothing_through_a_restart() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let ports = FreePorts::new().for_server()?;
-    let server = Server::start_on(folder.path(), ports)?;
+    let server = Server::start_on(folder.path(), ports, &["--no-auth"])?;
     let all = [
         rows("python", &["grpc", "http/protobuf"], &server),
         rows("node", &["http/protobuf", "http/json"], &server),
@@ -26,7 +26,7 @@ fn every_client_that_tries_again_loses_and_doubles_nothing_through_a_restart() -
 
     let away = Instant::now();
     ensure!(server.stop()?.success(), "the server did not stop cleanly");
-    let server = Server::start_on(folder.path(), ports)?;
+    let server = Server::start_on(folder.path(), ports, &["--no-auth"])?;
     let away = away.elapsed();
     crew.wait_until_back(&server)?;
 

@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use access::Access;
+use collect::redaction::Policy;
 use collect::{Door, Pressure, Settings, bind};
 use model::{EventBatch, Lsn, TenantId};
 use prost::Message as _;
@@ -94,6 +95,10 @@ impl House {
     }
 
     pub async fn with(settings: Settings, open_tenant: Option<TenantId>) -> Self {
+        Self::redacting(settings, open_tenant, None).await
+    }
+
+    pub async fn redacting(settings: Settings, open_tenant: Option<TenantId>, redaction: Option<Arc<Policy>>) -> Self {
         let dir = tempfile::tempdir().expect("a directory for the test");
         let clock = Clock::fixed(NOW);
         let db = Database::open(&dir.path().join("db.sqlite")).await.expect("the database opens");
@@ -109,6 +114,7 @@ impl House {
             clock: clock.clone(),
             pressure: pressure_now,
             open_tenant,
+            redaction,
         };
         let collector = bind(settings, door, &mut runtime::Listeners::default()).await.expect("free ports");
         let (grpc, http) = (collector.grpc_addr(), collector.http_addr());

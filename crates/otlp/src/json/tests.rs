@@ -133,3 +133,29 @@ fn faults_name_the_field_and_the_place() {
     }
     assert!(to_protobuf(&schema::TRACES_REQUEST, b"{\"resourceSpans\":[{\"schemaUrl\":\"\xff\"}]}").is_err());
 }
+
+#[test]
+fn no_refusal_quotes_a_value_because_it_may_be_a_secret() {
+    for document in [r#""hunter2""#, "8675309", "-8675309", "8675309.5"] {
+        let text = reason(read(document));
+        assert!(!text.contains("hunter2") && !text.contains("8675309"), "{text}");
+    }
+    let wrong = [
+        r#""name":8675309"#,
+        r#""name":["hunter2"]"#,
+        r#""kind":"hunter2""#,
+        r#""startTimeUnixNano":"hunter2""#,
+        r#""attributes":"hunter2""#,
+        r#""attributes":[8675309]"#,
+        r#""attributes":["hunter2"]"#,
+        r#""status":"hunter2""#,
+        r#""attributes":[{"key":"k","value":{"boolValue":"hunter2"}}]"#,
+        r#""attributes":[{"key":"k","value":{"doubleValue":"hunter2"}}]"#,
+        r#""attributes":[{"key":"k","value":{"bytesValue":"hunter2!"}}]"#,
+        r#""attributes":[{"key":"k","value":"hunter2"}]"#,
+    ];
+    for fields in wrong {
+        let text = reason(span(fields));
+        assert!(!text.contains("hunter2") && !text.contains("8675309"), "{text}");
+    }
+}

@@ -1,6 +1,7 @@
 //! What a person may write: a file, environment variables, flags; read once, checked once.
 
 mod limits;
+pub mod redaction;
 mod resolved;
 
 use std::net::SocketAddr;
@@ -26,6 +27,8 @@ pub struct Settings {
     pub server: Server,
     /// The OTLP listeners.
     pub otlp: Otlp,
+    /// What is taken out of requests before they are kept.
+    pub redaction: redaction::Redaction,
     /// The write-ahead log.
     pub wal: Wal,
     /// Files and memory of stored events.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::{Host, Url};
 
-use super::{Settings, Sync, limits};
+use super::{Settings, Sync, limits, redaction};
 
 /// Most networks in one list.
 const MAX_NETWORKS: usize = 64;
@@ -53,6 +53,8 @@ pub struct Resolved {
     pub trace_key: Option<String>,
     /// Proxies that may say who the client is.
     pub trusted_proxies: Arc<[IpNet]>,
+    /// What is taken out of requests; `None` keeps everything.
+    pub redaction: Option<redaction::Plan>,
 }
 
 /// Checks what parsing alone cannot.
@@ -79,6 +81,7 @@ pub fn resolve(settings: Settings) -> Result<Resolved, SettingsError> {
     let trace_key = key_file.map(|file| secret("trace.key_file", file)).transpose()?;
     let allow = allowed(&settings, &webhooks)?;
     let trusted_proxies = networks("otlp.trusted_proxies", &settings.otlp.trusted_proxies)?.into();
+    let redaction = settings.redaction.plan()?;
     Ok(Resolved {
         rules_dir,
         rules_are_ours,
@@ -88,6 +91,7 @@ pub fn resolve(settings: Settings) -> Result<Resolved, SettingsError> {
         allow,
         trace_key,
         trusted_proxies,
+        redaction,
         settings,
     })
 }
@@ -199,7 +203,7 @@ fn web_url(key: &'static str, text: &str) -> Result<Url, SettingsError> {
     }
 }
 
-fn secret(key: &'static str, file: &Path) -> Result<String, SettingsError> {
+pub(super) fn secret(key: &'static str, file: &Path) -> Result<String, SettingsError> {
     let text = match fs::read_to_string(file) {
         Ok(text) => text.trim().to_owned(),
         Err(error) => return wrong(key, format!("cannot be read from {}: {error}", file.display())),
@@ -210,6 +214,6 @@ fn secret(key: &'static str, file: &Path) -> Result<String, SettingsError> {
     Ok(text)
 }
 
-fn wrong<T>(key: &'static str, problem: String) -> Result<T, SettingsError> {
+pub(super) fn wrong<T>(key: &'static str, problem: String) -> Result<T, SettingsError> {
     Err(SettingsError::Value { key, problem })
 }

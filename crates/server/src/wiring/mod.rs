@@ -1,11 +1,9 @@
 //! Builds every room in order, starts its tasks, and stops them in reverse.
 
+mod kept_secret;
 mod share;
 
-use std::fs;
-use std::io::Write;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +13,7 @@ use access::{Access, Bootstrap};
 use alerts::{AlertBook, SigningSecret};
 use anyhow::{Context, Result};
 use api::ApiState;
+use collect::redaction::{self, MasterKey};
 use collect::{Collector, Door, Pressure};
 use lake::Lake;
 use model::{EventBatch, Signal, TenantId};
@@ -49,6 +48,8 @@ mod path {
     pub(super) const DETECT: &str = "detect";
     /// Secret that signs webhooks, when none was given.
     pub(super) const WEBHOOK_SECRET: &str = "webhook-secret";
+    /// Key of the tokens that redaction leaves, when none was given.
+    pub(super) const REDACTION_KEY: &str = "redaction-key";
 }
 
 /// A running server.
@@ -329,6 +330,7 @@ async fn bind_collector(resolved: &Resolved, ground: &Ground, listeners: &mut Li
         clock: ground.clock.clone(),
         pressure: Arc::new(pressure),
         open_tenant: resolved.settings.server.no_auth.then(TenantId::default_tenant),
+        redaction: redaction(resolved)?,
     };
     Ok(collect::bind(share::collect(resolved), door, listeners).await?)
 }
@@ -354,12 +356,21 @@ fn webhook_secret(resolved: &Resolved, folder: &Path) -> Result<Option<(PathBuf,
         return Ok(None);
     }
     let path = folder.join(path::WEBHOOK_SECRET);
-    if !path.exists() {
-        let secret = SigningSecret::generate(Random);
-        let mut file = fs::File::options().create_new(true).write(true).mode(0o600).open(&path)?;
-        file.write_all(secret.expose().as_bytes())?;
-        file.sync_all()?;
-    }
-    let secret = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let secret = kept_secret::open(&path, || SigningSecret::generate(Random).expose().to_owned())?;
     Ok(Some((path, secret)))
+}
+
+/// The redaction policy, with a key of the data directory when none was given.
+fn redaction(resolved: &Resolved) -> Result<Option<Arc<redaction::Policy>>> {
+    let Some(plan) = &resolved.redaction else { return Ok(None) };
+    let key = match &plan.key {
+        Some(key) => key.clone(),
+        None => {
+            let path = resolved.settings.server.data_dir.join(path::REDACTION_KEY);
+            let text = kept_secret::open(&path, || SigningSecret::generate(Random).expose().to_owned())?;
+            let too_short = || format!("{} has fewer than {} bytes", path.display(), MasterKey::MIN_BYTES);
+            MasterKey::new(text.as_bytes()).with_context(too_short)?
+        }
+    };
+    Ok(Some(Arc::new(redaction::Policy::compile(&plan.settings, key)?)))
 }
