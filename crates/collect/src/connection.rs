@@ -10,10 +10,11 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use runtime::{Stop, metric};
+use runtime::{Random, Stop, metric};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use crate::flood::{Allowance, Guarded};
 use crate::grpc::{self, AnswerBody};
 use crate::http_door;
 use crate::idle::Idle;
@@ -52,19 +53,29 @@ impl Transport {
     }
 }
 
-/// Serves a connection until either side ends it. When the stop is asked, no further request is taken and those under
-/// way are answered.
+/// Serves a connection until either side ends it. When the stop is asked or the connection is old, no further request is
+/// taken and those under way are answered.
 pub(crate) async fn serve(socket: TcpStream, transport: Transport, intake: Arc<Intake>, stop: Stop) {
-    let io = TokioIo::new(Idle::new(socket, intake.settings.idle_timeout));
+    let allowance = Allowance::new();
+    let io = TokioIo::new(Guarded::new(Idle::new(socket, intake.settings.idle_timeout), Arc::clone(&allowance)));
+    let age = intake.settings.max_connection_age.mul_f64(1.0 - Random.fraction() / 10.0);
     let service = service_fn(move |request| {
-        let intake = Arc::clone(&intake);
-        async move { Ok::<_, Infallible>(answer(transport, &intake, request).await) }
+        let (intake, allowance) = (Arc::clone(&intake), Arc::clone(&allowance));
+        async move {
+            let response = answer(transport, &intake, request).await;
+            allowance.answered();
+            Ok::<_, Infallible>(response)
+        }
     });
     let builder = builder(transport);
     let mut connection = pin!(builder.serve_connection(io, service));
     let served = tokio::select! {
         served = connection.as_mut() => served,
         () = stop.asked() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+        () = tokio::time::sleep(age) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -11,6 +11,7 @@ mod collector;
 mod connection;
 mod credential;
 mod door;
+mod flood;
 mod grpc;
 mod http_door;
 mod idle;

@@ -21,6 +21,9 @@ pub struct Settings {
     pub max_connections: usize,
     /// A connection on which nothing moves for this long is closed.
     pub idle_timeout: Duration,
+    /// A connection this old is asked to end when its requests are answered, so that clients spread anew over servers
+    /// and certificates. Up to a tenth less, so that those who came together do not leave together.
+    pub max_connection_age: Duration,
 }
 
 impl Settings {
@@ -34,6 +37,7 @@ impl Settings {
             request_timeout: Duration::from_secs(30),
             max_connections: 4_096,
             idle_timeout: Duration::from_secs(120),
+            max_connection_age: Duration::from_secs(3_600),
         }
     }
 }

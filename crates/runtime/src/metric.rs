@@ -19,6 +19,8 @@ pub const COLLECT_SECONDS: &str = "tracehound_collect_request_seconds";
 pub const COLLECT_IN_FLIGHT: &str = "tracehound_collect_in_flight";
 /// Bytes of requests being worked on.
 pub const COLLECT_IN_FLIGHT_BYTES: &str = "tracehound_collect_in_flight_bytes";
+/// Connections closed because they sent too many frames that asked for nothing.
+pub const COLLECT_FLOODS: &str = "tracehound_collect_flood_connections_total";
 
 /// Bytes of log segments on disk.
 pub const WAL_BYTES: &str = "tracehound_wal_bytes";
