@@ -29,8 +29,6 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// Bytes a client may send ahead of our reading, per request and per connection.
 const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
-/// Longest time for a request head over HTTP/1, the idle time before it included.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// An HTTP/2 client that is silent this long is asked whether it is there, and given this long to answer.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
@@ -57,6 +55,7 @@ impl Transport {
 /// taken and those under way are answered.
 pub(crate) async fn serve(socket: TcpStream, transport: Transport, intake: Arc<Intake>, stop: Stop) {
     let allowance = Allowance::new();
+    let builder = builder(transport, intake.settings.request_timeout);
     let io = TokioIo::new(Guarded::new(Idle::new(socket, intake.settings.idle_timeout), Arc::clone(&allowance)));
     let age = intake.settings.max_connection_age.mul_f64(1.0 - Random.fraction() / 10.0);
     let service = service_fn(move |request| {
@@ -67,7 +66,6 @@ pub(crate) async fn serve(socket: TcpStream, transport: Transport, intake: Arc<I
             Ok::<_, Infallible>(response)
         }
     });
-    let builder = builder(transport);
     let mut connection = pin!(builder.serve_connection(io, service));
     let served = tokio::select! {
         served = connection.as_mut() => served,
@@ -85,9 +83,10 @@ pub(crate) async fn serve(socket: TcpStream, transport: Transport, intake: Arc<I
     }
 }
 
-fn builder(transport: Transport) -> auto::Builder<TokioExecutor> {
+/// `head_timeout` is the longest time for a request head over HTTP/1, the idle time before it included.
+fn builder(transport: Transport, head_timeout: Duration) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD_BYTES);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(head_timeout).max_buf_size(MAX_HEAD_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())

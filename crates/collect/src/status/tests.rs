@@ -57,3 +57,19 @@ fn otlp_23_39_passing_faults_are_retryable_and_say_when() {
         assert_eq!(refusal.status().retry_after, Some(RETRY_AFTER), "{refusal}");
     }
 }
+
+#[test]
+fn otlp_17_a_key_that_does_not_allow_it_is_forbidden_for_good() {
+    let refusal = Refusal::Access(AccessError::Denied(access::Permission::ReadEvents));
+    assert_eq!((refusal.code(), refusal.http()), (Code::PermissionDenied, StatusCode::FORBIDDEN));
+    assert_eq!(refusal.status().retry_after, None);
+}
+
+#[test]
+fn otlp_24_exhausted_resources_say_when_to_come_back_exactly_when_coming_back_helps() {
+    for refusal in permanent().into_iter().chain(passing_faults()) {
+        if refusal.code() == Code::ResourceExhausted {
+            assert_eq!(refusal.status().retry_after.is_some(), refusal.kind().is_retryable(), "{refusal}");
+        }
+    }
+}
