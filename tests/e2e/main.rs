@@ -1,11 +1,14 @@
 //! End to end: the real binary, real sockets, real SDKs, a real webhook receiver, a real browser.
 
+mod abuse;
 mod access;
 mod arrows;
 mod bad_input;
 mod browser;
 mod demo;
 mod kill;
+mod malformed;
 mod offline;
+mod protocol;
 mod reload;
 mod sdk;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use model::{EventBatch, Signal, TenantId, UnixNanos};
 use otlp::{Arrival, Decoded};
-use runtime::inflate::{Encoding, InflateError, inflate};
+use runtime::inflate::{Encoding, InflateError, inflate, inflate_exactly, inflated_bytes};
 use runtime::metric;
 use wal::Frame;
 
@@ -19,7 +19,7 @@ use crate::{Door, Pressure, Settings, credential};
 const BASE_BYTES: u64 = 16 * 1024;
 /// A payload is held up to three times: as received, transcoded from JSON, and as columns.
 const COPIES: u64 = 3;
-/// Bodies that inflate by less than this are inflated in one go; others start again with the full limit reserved.
+/// Bodies that inflate by less than this are inflated in one go; others are measured first.
 const LIKELY_RATIO: u64 = 16;
 /// Larger payloads are decoded on the blocking pool: 64 KiB take about a third of a millisecond.
 const INLINE_BYTES: u64 = 64 * 1024;
@@ -134,8 +134,8 @@ fn open(export: Export, arrival: &Arrival, limit_bytes: u64, mut reservation: Re
     Ok(Opened { payload, decoded, reservation })
 }
 
-/// Inflates with the result charged before it exists. An ordinary body is charged what ordinary bodies need; only one
-/// that inflates further takes the whole limit.
+/// Inflates with the result charged before it exists. An ordinary body is charged what ordinary bodies need; one that
+/// inflates further is measured first, so that a bomb never takes memory.
 fn inflate_within(
     wire: Bytes,
     encoding: Encoding,
@@ -150,8 +150,9 @@ fn inflate_within(
     reservation.resize(before + likely_bytes)?;
     match inflate(wire.clone(), encoding, likely_bytes) {
         Err(InflateError::TooLarge { .. }) if likely_bytes < limit_bytes => {
-            reservation.resize(before + limit_bytes)?;
-            Ok(inflate(wire, encoding, limit_bytes)?)
+            let exact_bytes = inflated_bytes(&wire, encoding, limit_bytes)?;
+            reservation.resize(before + exact_bytes)?;
+            Ok(inflate_exactly(wire, encoding, exact_bytes)?)
         }
         result => Ok(result?),
     }
