@@ -133,3 +133,11 @@ fn faults_name_the_field_and_the_place() {
     }
     assert!(to_protobuf(&schema::TRACES_REQUEST, b"{\"resourceSpans\":[{\"schemaUrl\":\"\xff\"}]}").is_err());
 }
+
+#[test]
+fn otlp_70_text_that_is_not_utf8_is_refused_in_fields_that_are_ignored_too() {
+    for wrong in [&b"{\"later\":\"\xff\"}"[..], b"{\"\xff\":1}", b"{\"resourceSpans\":[{\"later\":[\"\xc3\"]}]}"] {
+        let refused = to_protobuf(&schema::TRACES_REQUEST, wrong).map(|_| ());
+        assert!(reason(refused).contains("UTF-8"), "{}", String::from_utf8_lossy(wrong));
+    }
+}
