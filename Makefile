@@ -6,7 +6,7 @@ DEMO_DIR ?= target/demo-data
 RUN_FLAGS ?=
 PROFILE ?= release
 
-.PHONY: run test check bench faults clients web fmt lint tidy e2e-setup chromium
+.PHONY: run test check bench conformance clients faults fuzz web fmt lint tidy e2e-setup chromium
 
 run: web ## build everything and start a server with live demo traffic; prints the login URL
 	cargo build --locked --$(PROFILE) -p server
@@ -50,7 +50,24 @@ clients: e2e-setup ## every OpenTelemetry client through a restart: prints sent 
 	cargo test --locked --workspace --test e2e --test binary --no-run
 	RUST_TEST_THREADS=1 cargo test --locked --workspace --test e2e clients -- --nocapture
 
-faults: ## kill -9 under load, 200 rounds, and the log's own fault tests
+# what the tests said is in target/conformance.log
+conformance: ## the 70 checks of docs/guides/otlp.md, one line each, and how many are shown
+	cargo test --locked --workspace --no-run
+	{ cargo test --locked --workspace --no-fail-fast -- otlp_ || true; } 2>&1 | target/debug/conformance 2>target/conformance.log
+
+faults: fuzz ## kill -9 under load, 200 rounds; 10,000 malformed requests; abuse of HTTP/2; the log's own fault tests; fuzzing
 	cargo test --locked --workspace --no-run
 	TRACEHOUND_KILL_ROUNDS=200 cargo test --locked --workspace --test e2e kill -- --nocapture
+	TRACEHOUND_MALFORMED=10000 cargo test --locked --workspace --test e2e malformed -- --nocapture --test-threads=1
+	cargo test --locked --workspace --test e2e abuse -- --nocapture --test-threads=1
 	cargo test --locked --workspace --test it --test store
+
+FUZZ_SECS ?= 60
+
+fuzz: ## every fuzz target for FUZZ_SECS seconds, from the committed corpora
+	@command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
+	cd tests/fuzz && for target in protobuf json inflate frames; do \
+		mkdir -p target/found/$$target; \
+		cargo fuzz run -s none $$target target/found/$$target corpus/$$target -- \
+			-max_total_time=$(FUZZ_SECS) -timeout=10 -rss_limit_mb=2048 -max_len=4096; \
+	done

@@ -1,5 +1,6 @@
 //! What end-to-end tests need: the real binary on ports of its own, its API, and waiting for facts.
 
+pub mod dice;
 pub mod held;
 pub mod receiver;
 pub mod script;

@@ -1,5 +1,6 @@
 //! End to end: the real binary, real sockets, real SDKs, a real webhook receiver, a real browser.
 
+mod abuse;
 mod access;
 mod arrows;
 mod bad_input;
@@ -8,6 +9,8 @@ mod clients;
 mod demo;
 mod doctor;
 mod kill;
+mod malformed;
 mod offline;
+mod protocol;
 mod redaction;
 mod reload;

@@ -11,10 +11,11 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use runtime::{Stop, metric};
+use runtime::{Random, Stop, metric};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use crate::flood::{Allowance, Guarded};
 use crate::grpc::{self, AnswerBody};
 use crate::http_door;
 use crate::idle::Idle;
@@ -29,8 +30,6 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// Bytes a client may send ahead of our reading, per request and per connection.
 const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
-/// Longest time for a request head over HTTP/1, the idle time before it included.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// An HTTP/2 client that is silent this long is asked whether it is there, and given this long to answer.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
@@ -53,19 +52,29 @@ impl Transport {
     }
 }
 
-/// Serves a connection until either side ends it. When the stop is asked, no further request is taken and those under
-/// way are answered.
+/// Serves a connection until either side ends it. When the stop is asked or the connection is old, no further request is
+/// taken and those under way are answered.
 pub(crate) async fn serve(socket: TcpStream, peer: SocketAddr, transport: Transport, intake: Arc<Intake>, stop: Stop) {
-    let io = TokioIo::new(Idle::new(socket, intake.settings.idle_timeout));
+    let allowance = Allowance::new();
+    let builder = builder(transport, intake.settings.request_timeout);
+    let io = TokioIo::new(Guarded::new(Idle::new(socket, intake.settings.idle_timeout), Arc::clone(&allowance)));
+    let age = intake.settings.max_connection_age.mul_f64(1.0 - Random.fraction() / 10.0);
     let service = service_fn(move |request| {
-        let intake = Arc::clone(&intake);
-        async move { Ok::<_, Infallible>(answer(transport, &intake, request, peer.ip()).await) }
+        let (intake, allowance) = (Arc::clone(&intake), Arc::clone(&allowance));
+        async move {
+            let response = answer(transport, &intake, request, peer.ip()).await;
+            allowance.answered();
+            Ok::<_, Infallible>(response)
+        }
     });
-    let builder = builder(transport);
     let mut connection = pin!(builder.serve_connection(io, service));
     let served = tokio::select! {
         served = connection.as_mut() => served,
         () = stop.asked() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+        () = tokio::time::sleep(age) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -75,9 +84,10 @@ pub(crate) async fn serve(socket: TcpStream, peer: SocketAddr, transport: Transp
     }
 }
 
-fn builder(transport: Transport) -> auto::Builder<TokioExecutor> {
+/// `head_timeout` is the longest time for a request head over HTTP/1, the idle time before it included.
+fn builder(transport: Transport, head_timeout: Duration) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD_BYTES);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(head_timeout).max_buf_size(MAX_HEAD_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -14,6 +14,7 @@ mod collector;
 mod connection;
 mod credential;
 mod door;
+mod flood;
 mod grpc;
 mod http_door;
 mod idle;

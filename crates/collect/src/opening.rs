@@ -9,7 +9,7 @@ use arrow::compute::filter_record_batch;
 use bytes::Bytes;
 use model::{Signal, TenantId, signal};
 use otlp::{Arrival, Decoded};
-use runtime::inflate::{Encoding, InflateError, inflate};
+use runtime::inflate::{Encoding, InflateError, inflate, inflate_exactly, inflated_bytes};
 use runtime::metric;
 
 use crate::budget::Reservation;
@@ -19,7 +19,7 @@ use crate::ledger::Account;
 use crate::redaction::Policy;
 use crate::status::Refusal;
 
-/// Bodies that inflate by less than this are inflated in one go; others start again with the full limit reserved.
+/// Bodies that inflate by less than this are inflated in one go; others are measured first.
 const LIKELY_RATIO: u64 = 16;
 /// Larger payloads are decoded on the blocking pool: 64 KiB take about a third of a millisecond.
 const INLINE_BYTES: u64 = 64 * 1024;
@@ -170,8 +170,8 @@ fn count_unverified(signal: Signal, records: &RecordBatch) {
     }
 }
 
-/// Inflates with the result charged before it exists. An ordinary body is charged what ordinary bodies need; only one
-/// that inflates further takes the whole limit.
+/// Inflates with the result charged before it exists. An ordinary body is charged what ordinary bodies need; one that
+/// inflates further is measured first, so that a bomb never takes memory.
 fn inflate_within(
     wire: Bytes,
     encoding: Encoding,
@@ -186,8 +186,9 @@ fn inflate_within(
     reservation.resize(before + likely_bytes)?;
     match inflate(wire.clone(), encoding, likely_bytes) {
         Err(InflateError::TooLarge { .. }) if likely_bytes < limit_bytes => {
-            reservation.resize(before + limit_bytes)?;
-            Ok(inflate(wire, encoding, limit_bytes)?)
+            let exact_bytes = inflated_bytes(&wire, encoding, limit_bytes)?;
+            reservation.resize(before + exact_bytes)?;
+            Ok(inflate_exactly(wire, encoding, exact_bytes)?)
         }
         result => Ok(result?),
     }

@@ -25,6 +25,9 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// Networks of proxies that are believed when they say for whom they ask.
     pub trusted_proxies: TrustedProxies,
+    /// A connection this old is asked to end when its requests are answered, so that clients spread anew over servers
+    /// and certificates. Up to a tenth less, so that those who came together do not leave together.
+    pub max_connection_age: Duration,
 }
 
 impl Settings {
@@ -39,6 +42,7 @@ impl Settings {
             max_connections: 4_096,
             idle_timeout: Duration::from_secs(120),
             trusted_proxies: TrustedProxies::default(),
+            max_connection_age: Duration::from_secs(3_600),
         }
     }
 }

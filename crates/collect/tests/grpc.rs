@@ -2,13 +2,9 @@
 
 mod house;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
-use bytes::Bytes;
 use collect::{Pressure, Settings};
+use house::call::{METRICS, TRACES, framed, raw};
 use house::{House, RpcStatus, gzip, settings, span, traces};
-use http_body_util::{BodyExt as _, Full};
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use model::Signal;
 use prost::Message as _;
 use proto::collector::logs::v1::ExportLogsServiceRequest;
@@ -38,7 +34,7 @@ fn details(status: &Status) -> RpcStatus {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn otlp_01_22_29_both_services_take_every_encoding() {
+async fn otlp_01_07_09_22_29_both_services_take_every_encoding() {
     let house = House::open().await;
     let message = traces((1..=3).map(span).collect());
     for encoding in [None, Some(CompressionEncoding::Gzip), Some(CompressionEncoding::Zstd)] {
@@ -93,7 +89,7 @@ async fn otlp_17_without_a_valid_key_the_call_is_unauthenticated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn otlp_05_oversize_is_permanent() {
+async fn otlp_02_05_24_oversize_is_permanent() {
     let house = House::with(Settings { max_inflated_bytes: 1 << 20, ..settings() }, None).await;
     let mut large = span(1);
     large.name = "x".repeat(1 << 20);
@@ -110,7 +106,7 @@ async fn otlp_05_oversize_is_permanent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn otlp_23_pressure_is_unavailable_with_retry_info() {
+async fn otlp_23_24_pressure_is_unavailable_with_retry_info() {
     let house = House::open().await;
     *house.pressure.lock().expect("not poisoned") = Pressure::Closed("memory is full");
     let mut client = TraceServiceClient::new(channel(&house).await);
@@ -140,19 +136,23 @@ async fn otlp_27_a_call_ends_at_its_deadline() {
 async fn otlp_21_many_calls_at_once_are_all_answered() {
     let house = House::open().await;
     let shared = channel(&house).await;
+    let mut hundred = Vec::new();
+    for _ in 0..100 {
+        hundred.push(channel(&house).await);
+    }
     let mut calls = JoinSet::new();
-    for number in 0..400_u32 {
-        // half of them over one connection, half over forty
-        let channel = if number % 2 == 0 || number >= 80 { shared.clone() } else { channel(&house).await };
+    for number in 0..2_000_usize {
+        // a thousand over one connection, a thousand over a hundred
+        let channel = if number < 1_000 { shared.clone() } else { hundred[number % 100].clone() };
         let request = with_key(&house, traces(vec![span(number as u8), span(1)]));
         calls.spawn(async move { TraceServiceClient::new(channel).export(request).await });
     }
     while let Some(answered) = calls.join_next().await {
         answered.expect("no panic").expect("stored");
     }
-    assert_eq!(house.rows(), 800);
-    assert_eq!(house.wal.end().0, 400);
-    assert!(house.wal.fsyncs() < 400, "calls that wait together share an fsync");
+    assert_eq!(house.rows(), 4_000);
+    assert_eq!(house.wal.end().0, 2_000);
+    assert!(house.wal.fsyncs() < 2_000, "calls that wait together share an fsync");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -184,57 +184,8 @@ async fn otlp_31_a_stop_answers_what_is_under_way() {
     assert!(tokio::net::TcpStream::connect(house.grpc).await.is_err(), "the port is free again");
 }
 
-/// What came back of a call made by hand.
-struct Raw {
-    http_status: u16,
-    code: String,
-    message: String,
-    accept_encoding: String,
-    status: RpcStatus,
-}
-
-/// Calls with any path, headers and body; the client under everything, so that the wrong can be sent.
-async fn raw(house: &House, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Raw {
-    let socket = tokio::net::TcpStream::connect(house.grpc).await.expect("the collector listens");
-    let io = TokioIo::new(socket);
-    let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.expect("HTTP/2");
-    let mut tasks = JoinSet::new();
-    tasks.spawn(connection);
-    let mut request = http::Request::post(format!("http://{}{path}", house.grpc))
-        .header("te", "trailers")
-        .header("authorization", format!("Bearer {}", house.key));
-    if !headers.iter().any(|(name, _)| *name == "content-type") {
-        request = request.header("content-type", "application/grpc");
-    }
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    let request = request.body(Full::new(Bytes::from(body))).expect("a request");
-    let response = sender.send_request(request).await.expect("an answer");
-    let http_status = response.status().as_u16();
-    let head = response.headers().clone();
-    let collected = response.into_body().collect().await.expect("a body");
-    let trailers = collected.trailers().cloned().unwrap_or_default();
-    let text = |name: &str| {
-        let value = head.get(name).or_else(|| trailers.get(name)).and_then(|value| value.to_str().ok());
-        value.unwrap_or_default().to_owned()
-    };
-    let details = STANDARD_NO_PAD.decode(text("grpc-status-details-bin")).expect("base64");
-    let status = RpcStatus::decode(details.as_slice()).expect("google.rpc.Status");
-    let (code, message, accept_encoding) = (text("grpc-status"), text("grpc-message"), text("grpc-accept-encoding"));
-    Raw { http_status, code, message, accept_encoding, status }
-}
-
-fn framed(flag: u8, message: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(message.len()).expect("small");
-    [&[flag][..], &length.to_be_bytes(), message].concat()
-}
-
-const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
-
 #[tokio::test(flavor = "multi_thread")]
-async fn otlp_19_29_malformed_calls_are_told_what_is_wrong() {
+async fn otlp_19_29_42_malformed_calls_are_told_what_is_wrong() {
     let house = House::open().await;
     let message = traces(vec![span(1)]).encode_to_vec();
     let gzip_headers: &[(&str, &str)] = &[("grpc-encoding", "gzip")];
@@ -264,11 +215,14 @@ async fn otlp_19_29_malformed_calls_are_told_what_is_wrong() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn otlp_22_what_is_not_served_is_unimplemented() {
+async fn otlp_22_29_what_is_not_served_is_unimplemented() {
     let house = House::open().await;
-    let metrics = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
-    let answer = raw(&house, metrics, &[], framed(0, b"")).await;
-    assert_eq!(answer.code, "12");
+    for (headers, flag) in [(&[][..], 0), (&[("grpc-encoding", "gzip")], 1)] {
+        let answer = raw(&house, METRICS, headers, framed(flag, b"")).await;
+        assert_eq!((answer.code.as_str(), answer.accept_encoding.as_str()), ("12", "identity,gzip,zstd"));
+        assert!(answer.status.details.is_empty(), "coming back is no use");
+    }
+    let answer = raw(&house, METRICS, &[], framed(0, b"")).await;
     assert!(answer.message.contains("metrics are not stored"), "{}", answer.message);
     assert_eq!(raw(&house, "/some.Service/Call", &[], framed(0, b"")).await.code, "12");
     let not_grpc = raw(&house, TRACES, &[("content-type", "application/json")], b"{}".to_vec()).await;

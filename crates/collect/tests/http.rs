@@ -24,7 +24,7 @@ fn protobuf_of(spans: u8) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn otlp_01_35_36_every_encoding_gives_the_same_rows() {
+async fn otlp_01_09_35_36_every_encoding_gives_the_same_rows() {
     let house = House::open().await;
     let (protobuf, json) = (protobuf_of(3), json_of(3));
     let variants: [(&[(&str, &str)], Vec<u8>); 6] = [
@@ -74,7 +74,7 @@ async fn otlp_10_partial_success_counts_exactly_and_stores_the_rest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn otlp_07_08_what_holds_no_event_to_store_appends_nothing() {
+async fn otlp_07_08_09_what_holds_no_event_to_store_appends_nothing() {
     let house = House::open().await;
     for body in [&b""[..], b"{}", br#"{"resourceSpans":[{"scopeSpans":[{}]}]}"#] {
         let answer = house.post("/v1/traces", &[JSON], body).await;
@@ -91,7 +91,7 @@ async fn otlp_07_08_what_holds_no_event_to_store_appends_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn otlp_34_37_41_43_refusals_have_their_status_and_body() {
+async fn otlp_34_35_36_37_43_refusals_have_their_status_and_body() {
     let house = House::open().await;
     let unimplemented = 12;
     let cases = [
@@ -113,13 +113,18 @@ async fn otlp_34_37_41_43_refusals_have_their_status_and_body() {
         let media = if headers.contains(&PROTOBUF) { "application/x-protobuf" } else { "application/json" };
         assert_eq!(answer.header("content-type"), media, "{path} {headers:?}");
     }
-    let answer = send(house.http, "GET", "/v1/traces", &[JSON], b"").await;
-    assert_eq!((answer.status, answer.header("allow")), (405, "POST"));
+    for path in ["/v1/traces", "/v1/logs"] {
+        for method in ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"] {
+            let answer = send(house.http, method, path, &[JSON], b"").await;
+            assert_eq!((answer.status, answer.header("allow")), (405, "POST"), "{method} {path}");
+            assert_eq!(answer.rpc_status().0, unimplemented, "{method} {path}");
+        }
+    }
     assert_eq!(house.wal.end().0, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn otlp_19_38_42_malformed_bodies_are_told_what_is_wrong() {
+async fn otlp_19_37_38_42_malformed_bodies_are_told_what_is_wrong() {
     let house = House::open().await;
     let compressed = gzip(&protobuf_of(20));
     let truncated = compressed[..compressed.len() / 2].to_vec();
@@ -163,7 +168,7 @@ async fn otlp_42_gzip_of_several_members_is_read_to_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn otlp_02_03_05_44_oversize_is_413_however_it_comes() {
+async fn otlp_02_05_36_37_41_44_oversize_is_413_however_it_comes() {
     let house = House::with(Settings { max_inflated_bytes: 1 << 20, ..settings() }, None).await;
     let zeros = vec![0; 64 << 20];
     let mut chunked = Vec::new();
@@ -196,7 +201,7 @@ async fn otlp_02_03_05_44_oversize_is_413_however_it_comes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn otlp_17_without_a_valid_key_nothing_comes_in() {
+async fn otlp_17_36_37_without_a_valid_key_nothing_comes_in() {
     let house = House::open().await;
     let wrong = format!("Bearer {}x", &house.key[..house.key.len() - 1]);
     let cases: [&[(&str, &str)]; 5] = [
@@ -228,7 +233,7 @@ async fn an_open_door_needs_no_key_but_refuses_a_wrong_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn otlp_39_40_pressure_is_503_with_retry_after() {
+async fn otlp_37_39_40_pressure_is_503_with_retry_after() {
     let house = House::open().await;
     *house.pressure.lock().expect("not poisoned") = Pressure::Closed("reading back the log");
     let answer = house.post("/v1/traces", &[JSON], &json_of(1)).await;

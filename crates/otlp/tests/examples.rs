@@ -9,7 +9,7 @@ use proto::collector::logs::v1::ExportLogsServiceRequest;
 use proto::collector::trace::v1::ExportTraceServiceRequest;
 
 #[test]
-fn the_examples_of_the_protocol_read_as_their_reference_types_do() {
+fn otlp_58_the_examples_of_the_protocol_read_as_their_reference_types_do() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/cases/otlp");
     for (file, signal, events) in
         [("trace.json", Signal::Spans, 1), ("logs.json", Signal::Logs, 1), ("events.json", Signal::Logs, 1)]

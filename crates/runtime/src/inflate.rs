@@ -25,6 +25,14 @@ impl Encoding {
             _ => None,
         }
     }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
+    }
 }
 
 /// Why bytes could not be inflated.
@@ -51,32 +59,62 @@ pub enum InflateError {
 /// # Errors
 /// [`InflateError::TooLarge`] past the limit, [`InflateError::Malformed`] for damaged, truncated or trailing bytes.
 pub fn inflate(body: Bytes, encoding: Encoding, limit_bytes: u64) -> Result<Bytes, InflateError> {
-    match encoding {
-        Encoding::Identity if body.len() as u64 > limit_bytes => Err(InflateError::TooLarge { limit_bytes }),
-        Encoding::Identity => Ok(body),
-        // an empty gzip or zstd body is what some clients send for an empty message
-        _ if body.is_empty() => Ok(body),
-        #[expect(clippy::disallowed_types, reason = "this is the capped reader everybody else has to use")]
-        Encoding::Gzip => read_capped(flate2::bufread::MultiGzDecoder::new(&body[..]), "gzip", limit_bytes),
-        Encoding::Zstd => {
-            #[expect(clippy::disallowed_types, reason = "this is the capped reader everybody else has to use")]
-            let decoder = zstd::stream::read::Decoder::with_buffer(&body[..]);
-            let mut decoder = decoder.map_err(|error| malformed("zstd", &error))?;
-            // at most 8 MiB of window, as RFC 8878 recommends decoders to support
-            decoder.window_log_max(23).map_err(|error| malformed("zstd", &error))?;
-            read_capped(decoder, "zstd", limit_bytes)
-        }
-    }
+    read_into(Vec::new(), body, encoding, limit_bytes)
 }
 
-fn read_capped(reader: impl Read, encoding: &'static str, limit_bytes: u64) -> Result<Bytes, InflateError> {
-    let mut inflated = Vec::new();
-    let mut capped = reader.take(limit_bytes.saturating_add(1));
-    capped.read_to_end(&mut inflated).map_err(|error| malformed(encoding, &error))?;
+/// As [`inflate`], for a body whose inflated size was measured: takes that many bytes of memory at once, and no more.
+///
+/// # Errors
+/// As [`inflate`], with `exact_bytes` as the limit.
+pub fn inflate_exactly(body: Bytes, encoding: Encoding, exact_bytes: u64) -> Result<Bytes, InflateError> {
+    let room = usize::try_from(exact_bytes).unwrap_or(usize::MAX);
+    read_into(Vec::with_capacity(room), body, encoding, exact_bytes)
+}
+
+/// How many bytes `body` inflates to. Keeps nothing of them: what a bomb costs is time alone, and that up to the limit.
+///
+/// # Errors
+/// As [`inflate`].
+pub fn inflated_bytes(body: &[u8], encoding: Encoding, limit_bytes: u64) -> Result<u64, InflateError> {
+    if encoding == Encoding::Identity || body.is_empty() {
+        let bytes = body.len() as u64;
+        return if bytes > limit_bytes { Err(InflateError::TooLarge { limit_bytes }) } else { Ok(bytes) };
+    }
+    let mut capped = reader(body, encoding)?.take(limit_bytes.saturating_add(1));
+    let bytes = std::io::copy(&mut capped, &mut std::io::sink()).map_err(|error| malformed(encoding.name(), &error))?;
+    if bytes > limit_bytes { Err(InflateError::TooLarge { limit_bytes }) } else { Ok(bytes) }
+}
+
+fn read_into(mut inflated: Vec<u8>, body: Bytes, encoding: Encoding, limit_bytes: u64) -> Result<Bytes, InflateError> {
+    if encoding == Encoding::Identity && body.len() as u64 > limit_bytes {
+        return Err(InflateError::TooLarge { limit_bytes });
+    }
+    // an empty gzip or zstd body is what some clients send for an empty message
+    if encoding == Encoding::Identity || body.is_empty() {
+        return Ok(body);
+    }
+    let mut capped = reader(&body, encoding)?.take(limit_bytes.saturating_add(1));
+    capped.read_to_end(&mut inflated).map_err(|error| malformed(encoding.name(), &error))?;
     if inflated.len() as u64 > limit_bytes {
         return Err(InflateError::TooLarge { limit_bytes });
     }
     Ok(Bytes::from(inflated))
+}
+
+fn reader<'a>(body: &'a [u8], encoding: Encoding) -> Result<Box<dyn Read + 'a>, InflateError> {
+    match encoding {
+        Encoding::Identity => Ok(Box::new(body)),
+        #[expect(clippy::disallowed_types, reason = "this is the capped reader everybody else has to use")]
+        Encoding::Gzip => Ok(Box::new(flate2::bufread::MultiGzDecoder::new(body))),
+        Encoding::Zstd => {
+            #[expect(clippy::disallowed_types, reason = "this is the capped reader everybody else has to use")]
+            let decoder = zstd::stream::read::Decoder::with_buffer(body);
+            let mut decoder = decoder.map_err(|error| malformed("zstd", &error))?;
+            // at most 8 MiB of window, as RFC 8878 recommends decoders to support
+            decoder.window_log_max(23).map_err(|error| malformed("zstd", &error))?;
+            Ok(Box::new(decoder))
+        }
+    }
 }
 
 fn malformed(encoding: &'static str, error: &std::io::Error) -> InflateError {

@@ -45,6 +45,8 @@ pub const COLLECT_DECODES: &str = "tracehound_collect_decodes";
 pub const COLLECT_DECODES_LIMIT: &str = "tracehound_collect_decodes_limit";
 /// Seconds to inflate, decode and judge one request; their sum is the time that decoding was busy.
 pub const COLLECT_DECODE_SECONDS: &str = "tracehound_collect_decode_seconds";
+/// Connections closed because they sent too many frames that asked for nothing.
+pub const COLLECT_FLOODS: &str = "tracehound_collect_flood_connections_total";
 
 /// Bytes of log segments on disk.
 pub const WAL_BYTES: &str = "tracehound_wal_bytes";

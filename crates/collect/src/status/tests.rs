@@ -69,3 +69,19 @@ fn a_key_over_its_rate_is_told_its_own_time() {
     assert_eq!(refusal.status().retry_after, Some(retry_after));
     assert_eq!(refusal.to_string(), "this ingest key is over its events_per_sec of 50");
 }
+
+#[test]
+fn otlp_17_a_key_that_does_not_allow_it_is_forbidden_for_good() {
+    let refusal = Refusal::Access(AccessError::Denied(access::Permission::ReadEvents));
+    assert_eq!((refusal.code(), refusal.http()), (Code::PermissionDenied, StatusCode::FORBIDDEN));
+    assert_eq!(refusal.status().retry_after, None);
+}
+
+#[test]
+fn otlp_24_exhausted_resources_say_when_to_come_back_exactly_when_coming_back_helps() {
+    for refusal in permanent().into_iter().chain(passing_faults()) {
+        if refusal.code() == Code::ResourceExhausted {
+            assert_eq!(refusal.status().retry_after.is_some(), refusal.kind().is_retryable(), "{refusal}");
+        }
+    }
+}

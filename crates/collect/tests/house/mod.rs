@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of the house")]
 
+pub mod call;
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;

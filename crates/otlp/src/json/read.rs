@@ -19,8 +19,11 @@ const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIEN
 
 /// Reads the whole document. Nesting past 128 levels of JSON is refused by the parser.
 pub(super) fn document(message: &'static Message, json: &[u8]) -> Result<Vec<u8>, serde_json::Error> {
+    // the parser looks at the bytes of what it skips only far enough to find the end
+    let text =
+        std::str::from_utf8(json).map_err(|fault| serde_json::Error::custom(format_args!("not UTF-8: {fault}")))?;
     let mut out = Vec::with_capacity(json.len() / 2);
-    let mut parser = serde_json::Deserializer::from_slice(json);
+    let mut parser = serde_json::Deserializer::from_str(text);
     MessageSeed { message, out: &mut out }.deserialize(&mut parser)?;
     parser.end()?;
     Ok(out)

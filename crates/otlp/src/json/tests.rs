@@ -159,3 +159,11 @@ fn no_refusal_quotes_a_value_because_it_may_be_a_secret() {
         assert!(!text.contains("hunter2") && !text.contains("8675309"), "{text}");
     }
 }
+
+#[test]
+fn otlp_70_text_that_is_not_utf8_is_refused_in_fields_that_are_ignored_too() {
+    for wrong in [&b"{\"later\":\"\xff\"}"[..], b"{\"\xff\":1}", b"{\"resourceSpans\":[{\"later\":[\"\xc3\"]}]}"] {
+        let refused = to_protobuf(&schema::TRACES_REQUEST, wrong).map(|_| ());
+        assert!(reason(refused).contains("UTF-8"), "{}", String::from_utf8_lossy(wrong));
+    }
+}

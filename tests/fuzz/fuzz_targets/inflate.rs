@@ -1,0 +1,9 @@
+//! Fuzzes compressed bodies.
+
+#![no_main]
+
+#[path = "../properties.rs"]
+#[expect(dead_code, reason = "each target checks its own property")]
+mod properties;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| properties::inflate_input(input));
