@@ -186,10 +186,10 @@ fn add_needles(regex: &Regex, needles: &mut Needles) {
     let Ok(parsed) = regex_syntax::parse(regex.as_str()) else { return needles.add_everything() };
     for kind in [ExtractKind::Prefix, ExtractKind::Suffix] {
         let found = Extractor::new().kind(kind).extract(&parsed);
-        let long_enough = |literal: &&[u8]| literal.len() >= prefilter::FRAGMENT_BYTES;
+        let is_long_enough = |literal: &[u8]| literal.len() >= prefilter::FRAGMENT_BYTES;
         let Some(literals) = found.literals().filter(|literals| !literals.is_empty()) else { continue };
         let literals: Vec<&[u8]> = literals.iter().map(|literal| literal.as_bytes()).collect();
-        if literals.iter().all(|literal| long_enough(&literal)) {
+        if literals.iter().all(|literal| is_long_enough(literal)) {
             return literals.iter().for_each(|literal| needles.add_literal(Literal::new(literal, false)));
         }
     }
