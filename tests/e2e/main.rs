@@ -11,6 +11,7 @@ mod doctor;
 mod kill;
 mod malformed;
 mod offline;
+mod own_traces;
 mod protocol;
 mod redaction;
 mod reload;
