@@ -14,3 +14,5 @@ mod offline;
 mod protocol;
 mod redaction;
 mod reload;
+mod sdk;
+mod tls;
