@@ -33,7 +33,7 @@ pub fn unix_nanos() -> u64 {
     u64::try_from(since.as_nanos()).expect("before 2554")
 }
 
-/// A blocking HTTP client. TLS is never used here, and still has to be there for a client to be made.
+/// A blocking HTTP client. TLS has to be there for a client to be made, also where it is not used.
 pub fn client() -> ClientBuilder {
     // an error says that a provider is installed already
     let _ = rustls::crypto::ring::default_provider().install_default();

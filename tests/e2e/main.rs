@@ -15,3 +15,5 @@ mod own_traces;
 mod protocol;
 mod redaction;
 mod reload;
+mod sdk;
+mod tls;

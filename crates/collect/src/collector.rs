@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::connection::{self, Transport};
 use crate::intake::Intake;
+use crate::tls::{Tls, TlsError};
 use crate::{Door, Settings};
 
 /// Pause after the system refused to accept, as when no file descriptor is left.
@@ -30,12 +31,16 @@ pub enum CollectError {
         /// What the system said.
         source: io::Error,
     },
+    /// The certificate files cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// A collector that has its ports and does not serve yet.
 pub struct Collector {
     grpc: (TcpListener, SocketAddr),
     http: (TcpListener, SocketAddr),
+    tls: Option<Tls>,
     intake: Arc<Intake>,
 }
 
@@ -45,14 +50,15 @@ impl std::fmt::Debug for Collector {
     }
 }
 
-/// Takes both ports; sockets that were handed over for them are used.
+/// Reads the certificate files, when there are any, and takes both ports; sockets that were handed over for them are used.
 ///
 /// # Errors
-/// [`CollectError::Bind`].
+/// [`CollectError::Tls`], [`CollectError::Bind`].
 pub async fn bind(settings: Settings, door: Door, listeners: &mut Listeners) -> Result<Collector, CollectError> {
+    let tls = settings.tls.clone().map(|tls| Tls::open(tls, door.clock.clone())).transpose()?;
     let grpc = listen("gRPC", settings.grpc, listeners).await?;
     let http = listen("HTTP", settings.http, listeners).await?;
-    Ok(Collector { grpc, http, intake: Arc::new(Intake::new(settings, door)) })
+    Ok(Collector { grpc, http, tls, intake: Arc::new(Intake::new(settings, door)) })
 }
 
 async fn listen(
@@ -77,18 +83,23 @@ impl Collector {
         self.http.1
     }
 
+    /// The certificates in force; `None` when both listeners are plaintext. Someone has to [`Tls::follow`] their files.
+    pub fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
+    }
+
     /// Serves until the stop is asked; then takes no new connection or request, and returns when those under way are
     /// answered or have used up the request timeout.
     pub async fn serve(self, stop: Stop) {
-        let Self { grpc, http, intake } = self;
+        let Self { grpc, http, tls, intake } = self;
         tokio::join!(
-            listen_on(grpc.0, Transport::Grpc, Arc::clone(&intake), stop.clone()),
-            listen_on(http.0, Transport::Http, intake, stop),
+            listen_on(grpc.0, Transport::Grpc, tls.clone(), Arc::clone(&intake), stop.clone()),
+            listen_on(http.0, Transport::Http, tls, intake, stop),
         );
     }
 }
 
-async fn listen_on(listener: TcpListener, transport: Transport, intake: Arc<Intake>, stop: Stop) {
+async fn listen_on(listener: TcpListener, transport: Transport, tls: Option<Tls>, intake: Arc<Intake>, stop: Stop) {
     let places = Arc::new(Semaphore::new(intake.settings.max_connections));
     let mut connections = JoinSet::new();
     let open = metrics::gauge!(metric::COLLECT_CONNECTIONS, "transport" => transport.as_str());
@@ -103,7 +114,8 @@ async fn listen_on(listener: TcpListener, transport: Transport, intake: Arc<Inta
         tokio::select! {
             () = stop.asked() => break,
             ((socket, peer), place) = accepted => {
-                let serving = connection::serve(socket, peer, transport, Arc::clone(&intake), stop.clone());
+                let (tls, intake) = (tls.clone(), Arc::clone(&intake));
+                let serving = connection::serve(socket, peer.ip(), transport, tls, intake, stop.clone());
                 connections.spawn(async move {
                     serving.await;
                     drop(place);

@@ -10,7 +10,6 @@
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -26,6 +25,7 @@ use otlp::{Format, message};
 use runtime::inflate::Encoding;
 
 use crate::body;
+use crate::connection::Client;
 use crate::intake::{Export, Intake, Receipt};
 use crate::status::Refusal;
 
@@ -58,8 +58,8 @@ pub(crate) fn signal_of(path: &str) -> Result<Signal, Refusal> {
 /// Serves one call; the answer to the client, and what to count it as.
 pub(crate) async fn serve(
     intake: &Intake,
+    client: &Client,
     request: Request<Incoming>,
-    peer: IpAddr,
 ) -> (Response<AnswerBody>, &'static str) {
     let is_grpc = request.headers().get(CONTENT_TYPE).is_some_and(is_grpc_type);
     if !is_grpc || request.method() != Method::POST {
@@ -68,7 +68,7 @@ pub(crate) async fn serve(
         return (response, "invalid_argument");
     }
     let limit = intake.time_limit(request.headers().get(TIMEOUT).and_then(parse_timeout));
-    let outcome = tokio::time::timeout(limit, export(intake, request, peer)).await;
+    let outcome = tokio::time::timeout(limit, export(intake, client, request)).await;
     match outcome.unwrap_or(Err(Refusal::Deadline)) {
         Ok((signal, receipt)) => (success(signal, &receipt), "ok"),
         Err(refusal) => {
@@ -78,7 +78,7 @@ pub(crate) async fn serve(
     }
 }
 
-async fn export(intake: &Intake, request: Request<Incoming>, peer: IpAddr) -> Result<(Signal, Receipt), Refusal> {
+async fn export(intake: &Intake, client: &Client, request: Request<Incoming>) -> Result<(Signal, Receipt), Refusal> {
     let (parts, mut body) = request.into_parts();
     let signal = signal_of(parts.uri.path())?;
     let encoding = match parts.headers.get(ENCODING) {
@@ -88,7 +88,7 @@ async fn export(intake: &Intake, request: Request<Incoming>, peer: IpAddr) -> Re
             Encoding::from_header(name).ok_or_else(|| Refusal::Encoding(name.chars().take(100).collect()))?
         }
     };
-    let mut admitted = intake.admit(&parts.headers, peer).await?;
+    let mut admitted = intake.admit(&parts.headers, client).await?;
     let limit_bytes = intake.settings.max_inflated_bytes.saturating_add(PREFIX_BYTES as u64);
     let framed = body::read(&mut body, limit_bytes, &mut admitted.reservation).await?;
     let (wire, encoding) = unframe(framed, encoding, intake.settings.max_inflated_bytes)?;

@@ -1,7 +1,5 @@
 //! OTLP over HTTP: one path per signal, protobuf or JSON by content type.
 
-use std::net::IpAddr;
-
 use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use http_body_util::{BodyExt as _, Full};
@@ -11,6 +9,7 @@ use otlp::{Format, message};
 use runtime::inflate::Encoding;
 
 use crate::body;
+use crate::connection::Client;
 use crate::grpc::AnswerBody;
 use crate::intake::{Export, Intake, Receipt};
 use crate::status::Refusal;
@@ -28,11 +27,11 @@ pub(crate) fn signal_of(path: &str) -> Result<Signal, Refusal> {
 /// Serves one request; the answer to the client, and what to count it as.
 pub(crate) async fn serve(
     intake: &Intake,
+    client: &Client,
     mut request: Request<Incoming>,
-    peer: IpAddr,
 ) -> (Response<AnswerBody>, &'static str) {
     let media = media_type(request.headers());
-    let outcome = tokio::time::timeout(intake.time_limit(None), export(intake, &media, &mut request, peer)).await;
+    let outcome = tokio::time::timeout(intake.time_limit(None), export(intake, client, &media, &mut request)).await;
     match outcome.unwrap_or(Err(Refusal::Deadline)) {
         Ok((signal, format, receipt)) => {
             let body = message::export_response(signal, format, receipt.rejected, &receipt.message);
@@ -52,9 +51,9 @@ pub(crate) async fn serve(
 
 async fn export(
     intake: &Intake,
+    client: &Client,
     media: &Result<Format, String>,
     request: &mut Request<Incoming>,
-    peer: IpAddr,
 ) -> Result<(Signal, Format, Receipt), Refusal> {
     let signal = signal_of(request.uri().path())?;
     if request.method() != Method::POST {
@@ -62,7 +61,7 @@ async fn export(
     }
     let format = media.clone().map_err(Refusal::MediaType)?;
     let encoding = content_encoding(request.headers())?;
-    let mut admitted = intake.admit(request.headers(), peer).await?;
+    let mut admitted = intake.admit(request.headers(), client).await?;
     let limit_bytes = intake.settings.max_inflated_bytes;
     let wire = body::read(request.body_mut(), limit_bytes, &mut admitted.reservation).await?;
     let receipt = intake.store(admitted, Export { signal, format, encoding, wire }).await?;
@@ -108,7 +107,7 @@ fn failure(refusal: &Refusal, format: Format) -> Response<AnswerBody> {
     }
     match refusal {
         Refusal::NotPost => headers.insert(ALLOW, HeaderValue::from_static("POST")),
-        Refusal::NoCredential | Refusal::Access(_) => {
+        Refusal::NoCredential | Refusal::Unmapped { .. } | Refusal::Access(_) => {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
         }
         _ => None,

@@ -7,18 +7,18 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
-/// A socket whose reads fail once neither side has sent a byte for the limit.
-pub(crate) struct Idle {
-    socket: TcpStream,
+/// A stream whose reads fail once neither side has sent a byte for the limit. Over TLS it counts what is said inside, so
+/// that empty records keep no connection open.
+pub(crate) struct Idle<S> {
+    socket: S,
     limit: Duration,
     deadline: Pin<Box<Sleep>>,
 }
 
-impl Idle {
-    pub fn new(socket: TcpStream, limit: Duration) -> Self {
+impl<S> Idle<S> {
+    pub fn new(socket: S, limit: Duration) -> Self {
         Self { socket, limit, deadline: Box::pin(sleep(limit)) }
     }
 
@@ -27,7 +27,7 @@ impl Idle {
     }
 }
 
-impl AsyncRead for Idle {
+impl<S: AsyncRead + Unpin> AsyncRead for Idle<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if let Poll::Ready(result) = Pin::new(&mut this.socket).poll_read(cx, buf) {
@@ -39,7 +39,7 @@ impl AsyncRead for Idle {
     }
 }
 
-impl AsyncWrite for Idle {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Idle<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = ready!(Pin::new(&mut this.socket).poll_write(cx, buf));

@@ -1,10 +1,10 @@
 //! What both transports do with a request: admit it, redact it, decode it, make it durable.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use access::{Grant, KeyLimits};
 use bytes::Bytes;
 use http::HeaderMap;
 use model::{EventBatch, Signal, TenantId, UnixNanos};
@@ -14,9 +14,11 @@ use tokio::sync::Semaphore;
 use wal::Frame;
 
 use crate::budget::{Budget, Reservation};
+use crate::connection::Client;
 use crate::ledger::{Account, Ledger};
 use crate::opening::{Opened, Work};
 use crate::status::Refusal;
+use crate::tls::{Peer, PeerIdentity};
 use crate::{Door, Pressure, Settings, credential, opening};
 
 /// What the smallest request is charged: its task, headers and buffers.
@@ -39,11 +41,18 @@ pub(crate) struct Intake {
 /// A request that may come in.
 #[derive(Debug)]
 pub(crate) struct Admitted {
-    tenant: TenantId,
-    key_id: Option<Arc<str>>,
-    services: Option<Arc<[String]>>,
+    bearer: Bearer,
     account: Arc<Account>,
     pub reservation: Reservation,
+}
+
+/// Who brings a request.
+#[derive(Debug)]
+struct Bearer {
+    /// Whose events, and what is written down as `auth.key_id`.
+    holder: (TenantId, Option<Arc<str>>),
+    /// The services it may sign as, never an empty list; `None` when its credentials list none.
+    services: Option<Arc<[String]>>,
 }
 
 /// What is to be stored.
@@ -76,22 +85,13 @@ impl Intake {
     }
 
     /// Checks everything that can be known before the body is read, so that what is refused here costs next to nothing.
-    pub async fn admit(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Admitted, Refusal> {
-        let access = &self.door.access;
-        let (tenant, key_id, services, limits) = match (credential::presented(headers), &self.door.open_tenant) {
-            (Some(key), _) => {
-                let grant = access.ingest(key).await?;
-                (grant.tenant, Some(grant.key_id), grant.services, grant.limits)
-            }
-            (None, Some(tenant)) => (tenant.clone(), None, None, access.default_limits()),
-            (None, None) => return Err(Refusal::NoCredential),
-        };
-        if !limits.allows(peer) {
+    pub async fn admit(&self, headers: &HeaderMap, client: &Client) -> Result<Admitted, Refusal> {
+        let (bearer, limits) = self.bearer(headers, &client.peer).await?;
+        if !limits.allows(client.address) {
             metrics::counter!(metric::COLLECT_OVER_QUOTA, "limit" => "cidrs").increment(1);
             return Err(Refusal::Network);
         }
-        let holder = (tenant, key_id);
-        let account = self.ledger.account(&holder, &limits);
+        let account = self.ledger.account(&bearer.holder, &limits);
         account.check(self.ledger.now_nanos())?;
         if let Pressure::Closed(reason) = (self.door.pressure)() {
             return Err(Refusal::Closed(reason));
@@ -99,14 +99,49 @@ impl Intake {
         if self.door.wal.is_healthy() && !self.door.wal.has_room() {
             return Err(Refusal::NoRoom);
         }
-        let (tenant, key_id) = holder;
-        Ok(Admitted { tenant, key_id, services, account, reservation: self.budget.reserve(BASE_BYTES)? })
+        Ok(Admitted { bearer, account, reservation: self.budget.reserve(BASE_BYTES)? })
+    }
+
+    /// A key and a client certificate are each a credential; who shows both has to mean the same tenant by them, and is
+    /// held to the limits of the key.
+    async fn bearer(&self, headers: &HeaderMap, peer: &Peer) -> Result<(Bearer, Arc<KeyLimits>), Refusal> {
+        let access = &self.door.access;
+        let identity = peer.identity();
+        if let Some(key) = credential::presented(headers) {
+            let Grant { tenant, key_id, mut services, limits } = access.ingest(key).await?;
+            if let Some(identity) = identity {
+                if identity.tenant != tenant {
+                    return Err(Refusal::OtherTenant);
+                }
+                services = identity.services_beside(services);
+                if services.as_ref().is_some_and(|services| services.is_empty()) {
+                    return Err(Refusal::NoCommonService);
+                }
+            }
+            return Ok((Bearer { holder: (tenant, Some(key_id)), services }, limits));
+        }
+        if let Some(PeerIdentity { tenant, key_id, services, .. }) = identity {
+            let holder = (tenant.clone(), Some(Arc::clone(key_id)));
+            return Ok((Bearer { holder, services: services.clone() }, access.default_limits()));
+        }
+        if let Some(tenant) = &self.door.open_tenant {
+            return Ok((Bearer { holder: (tenant.clone(), None), services: None }, access.default_limits()));
+        }
+        match peer {
+            Peer::Unmapped { name, .. } => Err(Refusal::Unmapped { name: Arc::clone(name) }),
+            Peer::Anonymous | Peer::Known { .. } => Err(Refusal::NoCredential),
+        }
+    }
+
+    /// The time, of the clock that requests are stamped with.
+    pub fn now(&self) -> UnixNanos {
+        UnixNanos(self.door.clock.unix_nanos())
     }
 
     /// Decodes the export and appends it to the log. Answers once it is durable, or when there is nothing to store.
     pub async fn store(&self, admitted: Admitted, export: Export) -> Result<Receipt, Refusal> {
-        let Admitted { tenant, key_id, services, account, reservation } = admitted;
-        let received_at = UnixNanos(self.door.clock.unix_nanos());
+        let Admitted { bearer: Bearer { holder: (tenant, key_id), services }, account, reservation } = admitted;
+        let received_at = self.now();
         let arrival = Arrival {
             received_at,
             key_id: key_id.clone(),

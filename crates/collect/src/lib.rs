@@ -24,6 +24,7 @@ mod opening;
 pub mod redaction;
 mod settings;
 mod status;
+pub mod tls;
 
 pub use collector::{CollectError, Collector, bind};
 pub use credential::KEY_HEADER;

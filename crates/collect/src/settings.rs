@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::tls::TlsSettings;
 use otlp::TrustedProxies;
 
 /// Settings of the collector.
@@ -28,6 +29,8 @@ pub struct Settings {
     /// A connection this old is asked to end when its requests are answered, so that clients spread anew over servers
     /// and certificates. Up to a tenth less, so that those who came together do not leave together.
     pub max_connection_age: Duration,
+    /// TLS for both listeners; `None` serves plaintext.
+    pub tls: Option<TlsSettings>,
 }
 
 impl Settings {
@@ -43,6 +46,7 @@ impl Settings {
             idle_timeout: Duration::from_secs(120),
             trusted_proxies: TrustedProxies::default(),
             max_connection_age: Duration::from_secs(3_600),
+            tls: None,
         }
     }
 }

@@ -18,6 +18,7 @@
 //! A log that cannot write is `UNAVAILABLE`, not `INTERNAL`: clients drop what a 500 answers, and a restart may mend it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use access::AccessError;
@@ -36,6 +37,12 @@ pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub(crate) enum Refusal {
     #[error("no ingest key: send `authorization: Bearer <key>` or `{}: <key>`", crate::KEY_HEADER)]
     NoCredential,
+    #[error("the client certificate ({name}) fits no entry of otlp.tls.identities, and no ingest key came with it")]
+    Unmapped { name: Arc<str> },
+    #[error("the ingest key is another tenant's than the client certificate")]
+    OtherTenant,
+    #[error("the ingest key and the client certificate have no service in common")]
+    NoCommonService,
     #[error(transparent)]
     Access(#[from] AccessError),
     #[error("this ingest key may not be used from this address")]
@@ -84,7 +91,8 @@ impl Refusal {
     /// What the client should do.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoCredential => ErrorKind::Unauthenticated,
+            Self::NoCredential | Self::Unmapped { .. } => ErrorKind::Unauthenticated,
+            Self::OtherTenant | Self::NoCommonService => ErrorKind::Forbidden,
             Self::Metrics | Self::Path(_) | Self::Method(_) | Self::NotPost => ErrorKind::NotFound,
             Self::MediaType(_) | Self::Encoding(_) => ErrorKind::NotFound,
             Self::Framing(_) | Self::BrokenBody(_) | Self::Inflate(InflateError::Malformed { .. }) => {

@@ -47,6 +47,14 @@ pub const COLLECT_DECODES_LIMIT: &str = "tracehound_collect_decodes_limit";
 pub const COLLECT_DECODE_SECONDS: &str = "tracehound_collect_decode_seconds";
 /// Connections closed because they sent too many frames that asked for nothing.
 pub const COLLECT_FLOODS: &str = "tracehound_collect_flood_connections_total";
+/// TLS handshakes under way; each holds a place among the connections.
+pub const COLLECT_TLS_HANDSHAKES: &str = "tracehound_collect_tls_handshakes";
+/// TLS handshakes that failed. Labels `transport` (grpc, http), `reason` (see `collect::tls`).
+pub const COLLECT_TLS_FAILURES: &str = "tracehound_collect_tls_handshake_failures_total";
+/// End of our certificate, in seconds since 1970.
+pub const COLLECT_TLS_EXPIRY: &str = "tracehound_collect_tls_certificate_expiry_timestamp_seconds";
+/// Changes of certificate files. Label `outcome` (swapped, failed); after failed the old ones stay in force.
+pub const COLLECT_TLS_RELOADS: &str = "tracehound_collect_tls_reloads_total";
 
 /// Bytes of log segments on disk.
 pub const WAL_BYTES: &str = "tracehound_wal_bytes";

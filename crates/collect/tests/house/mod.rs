@@ -121,6 +121,9 @@ impl House {
         let collector = bind(settings, door, &mut runtime::Listeners::default()).await.expect("free ports");
         let (grpc, http) = (collector.grpc_addr(), collector.http_addr());
         let supervisor = Supervisor::new();
+        if let Some(tls) = collector.tls().cloned() {
+            supervisor.start("certificates", |stop| tls.follow(stop));
+        }
         supervisor.start("collect", |stop| collector.serve(stop));
         Self { grpc, http, key, wal, durable, gate, pressure, supervisor, access, clock, dir }
     }

@@ -8,7 +8,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use collect::tls::certificate_expiry;
 use pipeline::shelf;
+use runtime::Clock;
 
 use crate::cli::ServeArgs;
 use crate::command::pressure;
@@ -21,6 +23,8 @@ const FSYNC_SLOW: Duration = Duration::from_millis(50);
 const FSYNCS: usize = 16;
 /// Fewer open files than this run out under many connections and files.
 const OPEN_FILES_MIN: u64 = 1_024;
+/// A certificate with less than this left should have been renewed.
+const EXPIRY_DAYS_MIN: i64 = 14;
 
 /// How a check ended.
 enum Verdict {
@@ -41,13 +45,14 @@ pub async fn run(args: &ServeArgs) -> Result<ExitCode> {
     };
     println!("ok    settings");
     let (data_directory, is_running) = data_directory(&resolved.settings.server.data_dir);
-    let checks: [(&str, Verdict); 5] = [
+    let checks: [(&str, Verdict); 6] = [
         ("data directory", data_directory),
         ("fsync", fsync(&resolved.settings.server.data_dir)),
         (
             "listeners",
             if is_running { Verdict::Good("left to the running server".to_owned()) } else { listeners(&resolved) },
         ),
+        ("certificate", certificate(&resolved, &Clock::system())),
         ("rules", rule_files(&resolved)),
         ("open files", open_files()),
     ];
@@ -124,6 +129,28 @@ fn listeners(resolved: &Resolved) -> Verdict {
         }
     }
     if taken.is_empty() { Verdict::Good("addresses are free".to_owned()) } else { Verdict::Bad(taken.join("; ")) }
+}
+
+fn certificate(resolved: &Resolved, clock: &Clock) -> Verdict {
+    let Some(tls) = &resolved.otlp_tls else {
+        let is_local =
+            [resolved.settings.otlp.grpc, resolved.settings.otlp.http].iter().all(|at| at.ip().is_loopback());
+        return match is_local {
+            true => Verdict::Good("none is needed; OTLP listens on loopback alone".to_owned()),
+            false => Verdict::Warning("none; otlp.allow_plaintext lets keys and events pass in plaintext".to_owned()),
+        };
+    };
+    let file = tls.cert_file.display();
+    let expires = match certificate_expiry(tls, clock) {
+        Ok(expires) => expires,
+        Err(error) => return Verdict::Bad(error.to_string()),
+    };
+    let left_secs = expires.0.saturating_sub(clock.unix_nanos()) / 1_000_000_000;
+    match left_secs / 86_400 {
+        _ if left_secs < 0 => Verdict::Bad(format!("{file} has expired ({expires}); clients refuse it")),
+        days if days < EXPIRY_DAYS_MIN => Verdict::Warning(format!("{file} expires in {days} days ({expires})")),
+        days => Verdict::Good(format!("{file} is valid for {days} days ({expires})")),
+    }
 }
 
 fn rule_files(resolved: &Resolved) -> Verdict {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use runtime::telemetry;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::demo;
 use crate::settings::Resolved;
@@ -21,14 +21,34 @@ pub async fn run(resolved: Resolved) -> Result<ExitCode> {
     if resolved.settings.server.demo {
         demo::start(&house, !resolved.settings.server.no_auth)?;
     }
-    let name = tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+    // without certificates there is nothing to reload, and SIGHUP does what it does to any program
+    let mut hangup = house.tls.as_ref().map(|_| signal(SignalKind::hangup())).transpose()?;
+    let name = loop {
+        tokio::select! {
+            _ = terminate.recv() => break "SIGTERM",
+            _ = interrupt.recv() => break "SIGINT",
+            () = hung_up(&mut hangup) => look_at_certificates(&house).await,
+        }
     };
     tracing::info!(signal = name, "stopping");
     house.stop(resolved.stop_limit()).await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+async fn hung_up(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+async fn look_at_certificates(house: &House) {
+    let Some(tls) = house.tls.clone() else { return };
+    match tokio::task::spawn_blocking(move || tls.look()).await {
+        Ok(look) => tracing::info!(?look, "SIGHUP: looked at the certificate files"),
+        Err(error) => tracing::error!(%error, "looking at the certificate files failed"),
+    }
 }
 
 fn telemetry_settings(resolved: &Resolved) -> telemetry::Settings {
@@ -55,8 +75,8 @@ fn greet(resolved: &Resolved, house: &House) {
     } else {
         println!("  open         {base}/login?t={}   (15 minutes, one use)", house.bootstrap.login_token);
     }
-    println!("  OTLP/gRPC    http://{}", house.otlp_grpc);
-    println!("  OTLP/HTTP    http://{}", house.otlp_http);
+    println!("  OTLP/gRPC    {}", wiring::otlp_url(resolved, house.otlp_grpc));
+    println!("  OTLP/HTTP    {}", wiring::otlp_url(resolved, house.otlp_http));
     if let Some(key) = house.bootstrap.ingest_key.as_deref().filter(|_| !resolved.settings.server.no_auth) {
         println!("  ingest key   {key}   (shown once)");
         println!("               OTEL_EXPORTER_OTLP_HEADERS=\"authorization=Bearer {key}\"");

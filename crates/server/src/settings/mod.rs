@@ -3,6 +3,7 @@
 mod limits;
 pub mod redaction;
 mod resolved;
+pub mod tls;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -92,6 +93,10 @@ pub struct Otlp {
     pub trusted_proxies: Vec<String>,
     /// Limits of ingest keys that have none of their own.
     pub limits: KeyLimits,
+    /// Whether a listener that others can reach may do without TLS.
+    pub allow_plaintext: bool,
+    /// TLS of both listeners.
+    pub tls: tls::Tls,
 }
 
 impl Default for Otlp {
@@ -103,6 +108,8 @@ impl Default for Otlp {
             max_in_flight_bytes: 320 << 20,
             trusted_proxies: Vec::new(),
             limits: KeyLimits::default(),
+            allow_plaintext: false,
+            tls: tls::Tls::default(),
         }
     }
 }

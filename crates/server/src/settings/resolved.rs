@@ -8,7 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::{Host, Url};
 
-use super::{Settings, Sync, limits, redaction};
+use super::{Settings, Sync, limits, redaction, tls};
 
 /// Most networks in one list.
 const MAX_NETWORKS: usize = 64;
@@ -30,6 +30,9 @@ pub enum SettingsError {
         /// What is allowed, and what was given.
         problem: String,
     },
+    /// The certificate files cannot be used.
+    #[error(transparent)]
+    Tls(#[from] collect::tls::TlsError),
 }
 
 /// Settings that can be acted upon.
@@ -55,6 +58,8 @@ pub struct Resolved {
     pub trusted_proxies: Arc<[IpNet]>,
     /// What is taken out of requests; `None` keeps everything.
     pub redaction: Option<redaction::Plan>,
+    /// TLS of the OTLP listeners; `None` is plaintext.
+    pub otlp_tls: Option<collect::tls::TlsSettings>,
 }
 
 /// Checks what parsing alone cannot.
@@ -65,6 +70,7 @@ pub fn resolve(settings: Settings) -> Result<Resolved, SettingsError> {
     check_numbers(&settings)?;
     limits::check(&settings.otlp.limits)?;
     check_listeners(&settings)?;
+    let otlp_tls = tls::resolve(&settings)?;
     let server = &settings.server;
     let rules_are_ours = settings.rules.dir.is_none();
     let rules_dir = settings.rules.dir.clone().unwrap_or_else(|| server.data_dir.join("rules"));
@@ -92,6 +98,7 @@ pub fn resolve(settings: Settings) -> Result<Resolved, SettingsError> {
         trace_key,
         trusted_proxies,
         redaction,
+        otlp_tls,
         settings,
     })
 }

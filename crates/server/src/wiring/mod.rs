@@ -3,6 +3,8 @@
 mod kept_secret;
 mod share;
 
+pub(crate) use share::otlp_url;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use alerts::{AlertBook, SigningSecret};
 use anyhow::{Context, Result};
 use api::ApiState;
 use collect::redaction::{self, MasterKey};
+use collect::tls::Tls;
 use collect::{Collector, Door, Pressure};
 use lake::Lake;
 use model::{EventBatch, Signal, TenantId};
@@ -66,6 +69,8 @@ pub struct House {
     pub made_secret: Option<PathBuf>,
     /// Runs the tasks.
     pub supervisor: Supervisor,
+    /// The certificates of the OTLP listeners; `None` when they are plaintext.
+    pub tls: Option<Tls>,
     /// Makes ingest keys.
     pub access: Access,
     database: Database,
@@ -127,6 +132,10 @@ pub async fn build(resolved: &Resolved, telemetry: Telemetry) -> Result<House> {
         "log put back"
     );
     ground.replayed.store(true, Ordering::SeqCst);
+    let tls = collector.tls().cloned();
+    if let Some(tls) = tls.clone() {
+        supervisor.start("certificates", |stop| tls.follow(stop));
+    }
     supervisor.start("collect", |stop| collector.serve(stop));
     let (prometheus, book) = (telemetry.prometheus.clone(), ground.book.clone());
     supervisor.start("upkeep", |stop| upkeep(prometheus, book, stop));
@@ -137,6 +146,7 @@ pub async fn build(resolved: &Resolved, telemetry: Telemetry) -> Result<House> {
         bootstrap,
         made_secret: made_secret.map(|(path, _)| path),
         supervisor,
+        tls,
         access: ground.access,
         database: ground.database,
         wal: ground.wal,

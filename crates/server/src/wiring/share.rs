@@ -57,6 +57,7 @@ pub(super) fn collect(resolved: &Resolved) -> collect::Settings {
         max_inflated_bytes: otlp.max_inflated_bytes,
         max_in_flight_bytes: otlp.max_in_flight_bytes,
         trusted_proxies: Arc::clone(&resolved.trusted_proxies),
+        tls: resolved.otlp_tls.clone(),
         ..collect::Settings::loopback()
     }
 }
@@ -86,6 +87,12 @@ pub(super) fn alerts(resolved: &Resolved, secret: Option<&str>) -> Result<alerts
     Ok(settings)
 }
 
+/// Where an OTLP listener is reached.
+pub(crate) fn otlp_url(resolved: &Resolved, address: SocketAddr) -> String {
+    let scheme = if resolved.otlp_tls.is_some() { "https" } else { "http" };
+    format!("{scheme}://{address}")
+}
+
 /// Settings of the API.
 pub(super) fn api(resolved: &Resolved, otlp_grpc: SocketAddr, otlp_http: SocketAddr) -> api::Settings {
     let server = &resolved.settings.server;
@@ -93,8 +100,8 @@ pub(super) fn api(resolved: &Resolved, otlp_grpc: SocketAddr, otlp_http: SocketA
         auth: if server.no_auth { api::Auth::None(TenantId::default_tenant()) } else { api::Auth::Session },
         secure_cookie: resolved.public_url.scheme() == "https",
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        otlp_grpc: format!("http://{otlp_grpc}"),
-        otlp_http: format!("http://{otlp_http}"),
+        otlp_grpc: otlp_url(resolved, otlp_grpc),
+        otlp_http: otlp_url(resolved, otlp_http),
         demo: server.demo,
     }
 }
