@@ -15,5 +15,4 @@ mod own_traces;
 mod protocol;
 mod redaction;
 mod reload;
-mod sdk;
 mod tls;
