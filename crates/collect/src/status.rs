@@ -189,6 +189,7 @@ impl Refusal {
     fn reason(&self) -> &'static str {
         match self {
             Self::NoCredential | Self::Access(_) => "credential",
+            Self::Unmapped { .. } | Self::OtherTenant | Self::NoCommonService => "credential",
             Self::Network => "network",
             Self::OverQuota { .. } => "quota",
             Self::Metrics | Self::Path(_) | Self::Method(_) | Self::NotPost => "unknown_path",

@@ -150,7 +150,7 @@ async fn a_disk_below_its_reserve_refuses_what_nobody_has_looked_into() {
     let full = wal::Settings { reserve_bytes: u64::MAX, ..wal::Settings::new(house.dir.path().join("full")) };
     let (wal, _) = wal::Wal::open(full, |_, _: EventBatch| {}).expect("the log opens");
     let (access, clock) = (house.access.clone(), house.clock.clone());
-    let door = Door { wal, access, clock, pressure: Arc::new(|| Pressure::Open), open_tenant: None };
+    let door = Door { wal, access, clock, pressure: Arc::new(|| Pressure::Open), open_tenant: None, redaction: None };
     let collector = bind(settings(), door, &mut runtime::Listeners::default()).await.expect("free ports");
     let http = collector.http_addr();
     house.supervisor.start("full", |stop| collector.serve(stop));
