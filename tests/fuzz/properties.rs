@@ -23,7 +23,8 @@ pub fn json(input: &[u8]) {
 }
 
 fn read(signal: Signal, format: Format, payload: &[u8]) -> Result<Decoded, otlp::DecodeError> {
-    otlp::decode(signal, format, payload, &Arrival { received_at: UnixNanos(NOW), key_id: Some("key".into()) })
+    let arrival = Arrival { received_at: UnixNanos(NOW), key_id: Some("key".into()), ..Arrival::default() };
+    otlp::decode(signal, format, payload, &arrival)
 }
 
 /// Reading is deterministic; what was read can be written in both encodings and reads back to the same rows; once
@@ -122,6 +123,7 @@ fn settings(dir: &Path) -> wal::Settings {
 
 fn frame(number: usize) -> Frame {
     Frame {
+        services: None,
         tenant: TenantId::default_tenant(),
         key_id: (number % 2 == 0).then(|| Arc::from("key-1")),
         signal: Signal::ALL[number % 2],

@@ -41,7 +41,7 @@ fn logs(log_records: Vec<LogRecord>) -> ExportLogsServiceRequest {
 }
 
 fn read(signal: Signal, format: Format, payload: &[u8]) -> Result<Decoded, DecodeError> {
-    decode(signal, format, payload, &Arrival { received_at: UnixNanos(NOW), key_id: None })
+    decode(signal, format, payload, &Arrival { received_at: UnixNanos(NOW), ..Arrival::default() })
 }
 
 /// Reads a message in both encodings, which must agree, and once more after the way out through each.
