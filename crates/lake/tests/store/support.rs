@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{
-    ArrayRef, AsArray, BinaryArray, FixedSizeBinaryArray, Int8Array, Int32Array, Int64Array, ListBuilder, RecordBatch,
-    StringArray, StringBuilder, StringDictionaryBuilder, TimestampNanosecondArray, UInt32Array,
+    ArrayRef, AsArray, BinaryArray, BooleanArray, FixedSizeBinaryArray, Int8Array, Int32Array, Int64Array, ListBuilder,
+    RecordBatch, StringArray, StringBuilder, StringDictionaryBuilder, TimestampNanosecondArray, UInt32Array,
 };
 use arrow::datatypes::{DataType, Field, Int32Type, UInt32Type, UInt64Type};
 use lake::{Lake, Settings, Snapshot};
@@ -159,6 +159,9 @@ fn column(signal: Signal, index: usize, field: &Field, lsn: u64, events: &[Event
         }
         (_, DataType::Int32) => {
             Arc::new(Int32Array::from_iter(rows.map(|row| present(row).map(|row| salt(row) as i32))))
+        }
+        (_, DataType::Boolean) => {
+            Arc::new(BooleanArray::from_iter(rows.map(|row| present(row).map(|row| salt(row).is_multiple_of(2)))))
         }
         (_, DataType::List(item)) => {
             let mut lists = ListBuilder::new(StringBuilder::new()).with_field(Arc::clone(item));
