@@ -4,6 +4,9 @@ use std::io::Read;
 
 use bytes::Bytes;
 
+/// How much is inflated at a time.
+const PIECE_BYTES: usize = 32 * 1024;
+
 /// Content encodings that are understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
@@ -80,9 +83,7 @@ pub fn inflated_bytes(body: &[u8], encoding: Encoding, limit_bytes: u64) -> Resu
         let bytes = body.len() as u64;
         return if bytes > limit_bytes { Err(InflateError::TooLarge { limit_bytes }) } else { Ok(bytes) };
     }
-    let mut capped = reader(body, encoding)?.take(limit_bytes.saturating_add(1));
-    let bytes = std::io::copy(&mut capped, &mut std::io::sink()).map_err(|error| malformed(encoding.name(), &error))?;
-    if bytes > limit_bytes { Err(InflateError::TooLarge { limit_bytes }) } else { Ok(bytes) }
+    read_pieces(body, encoding, limit_bytes, |_| {})
 }
 
 fn read_into(mut inflated: Vec<u8>, body: Bytes, encoding: Encoding, limit_bytes: u64) -> Result<Bytes, InflateError> {
@@ -93,12 +94,34 @@ fn read_into(mut inflated: Vec<u8>, body: Bytes, encoding: Encoding, limit_bytes
     if encoding == Encoding::Identity || body.is_empty() {
         return Ok(body);
     }
-    let mut capped = reader(&body, encoding)?.take(limit_bytes.saturating_add(1));
-    capped.read_to_end(&mut inflated).map_err(|error| malformed(encoding.name(), &error))?;
-    if inflated.len() as u64 > limit_bytes {
-        return Err(InflateError::TooLarge { limit_bytes });
-    }
+    read_pieces(&body, encoding, limit_bytes, |piece| inflated.extend_from_slice(piece))?;
     Ok(Bytes::from(inflated))
+}
+
+/// Reads to the end, or past the limit, in pieces of one size: whether zstd notices a wrong length in a frame's header
+/// depends on how much room it is given, and measuring must see what keeping sees. The number of bytes.
+fn read_pieces(
+    body: &[u8],
+    encoding: Encoding,
+    limit_bytes: u64,
+    mut keep: impl FnMut(&[u8]),
+) -> Result<u64, InflateError> {
+    let mut reader = reader(body, encoding)?;
+    let mut piece = vec![0; PIECE_BYTES];
+    let mut bytes = 0;
+    loop {
+        let read = match reader.read(&mut piece) {
+            Ok(0) => return Ok(bytes),
+            Ok(read) => read,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(malformed(encoding.name(), &error)),
+        };
+        bytes += read as u64;
+        if bytes > limit_bytes {
+            return Err(InflateError::TooLarge { limit_bytes });
+        }
+        keep(&piece[..read]);
+    }
 }
 
 fn reader<'a>(body: &'a [u8], encoding: Encoding) -> Result<Box<dyn Read + 'a>, InflateError> {
