@@ -117,7 +117,7 @@ fn malformed_requests_are_told_what_they_are_and_store_nothing() -> Result<()> {
     let baseline = peak_bytes(server.pid())?;
     let mut told: BTreeMap<(&str, Class), usize> = BTreeMap::new();
     for number in 0..count {
-        let request = maker.next(number);
+        let request = maker.spoiled(number);
         let class = send(&server, &clients, &request).with_context(|| format!("request {number}: {}", request.what))?;
         let is_right = match request.expect {
             // an event that is rejected is not looked into

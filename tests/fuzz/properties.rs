@@ -125,7 +125,7 @@ fn frame(number: usize) -> Frame {
     Frame {
         services: None,
         tenant: TenantId::default_tenant(),
-        key_id: (number % 2 == 0).then(|| Arc::from("key-1")),
+        key_id: number.is_multiple_of(2).then(|| Arc::from("key-1")),
         signal: Signal::ALL[number % 2],
         format: wal::Format::Protobuf,
         received_at: UnixNanos(NOW + number as i64),

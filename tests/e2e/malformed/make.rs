@@ -161,7 +161,7 @@ impl Maker {
     }
 
     /// The request of a number: all kinds in turn, the costly ones now and then.
-    pub fn next(&mut self, number: usize) -> Request {
+    pub fn spoiled(&mut self, number: usize) -> Request {
         if number % 500 == 250 {
             let encoding = ["gzip", "zstd"][self.dice.below(2)];
             let inflated_bytes = LIMIT_BYTES + ((1 + self.dice.below(100)) << 20);
@@ -190,7 +190,7 @@ impl Maker {
         let mut request = self.message();
         for _ in 0..1 + self.dice.below(6) {
             let at = self.dice.below(request.body.len());
-            request.body[at] = self.dice.next() as u8;
+            request.body[at] = self.dice.roll() as u8;
         }
         request.what = "changed bytes";
         request.expect = Expect::Unknown;
