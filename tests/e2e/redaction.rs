@@ -136,7 +136,7 @@ fn span(canaries: &mut Canaries, number: u64) -> Span {
 }
 
 fn log_record(canaries: &mut Canaries, number: u64) -> LogRecord {
-    let body = if number % 2 == 0 {
+    let body = if number.is_multiple_of(2) {
         text(format!("kept-{number} {}", canaries.text()))
     } else {
         list(vec![pair("message", text(canaries.text())), pair("secret", text(canaries.secret()))])
@@ -154,7 +154,7 @@ fn log_record(canaries: &mut Canaries, number: u64) -> LogRecord {
 
 /// Sends one request in the form whose turn it is: protobuf or JSON, compressed or not.
 fn send(server: &Server, signal: &str, turn: u64, request: &(impl prost::Message + Serialize)) -> Result<()> {
-    let (media, body) = if turn % 2 == 0 {
+    let (media, body) = if turn.is_multiple_of(2) {
         ("application/x-protobuf", request.encode_to_vec())
     } else {
         ("application/json", serde_json::to_vec(request)?)

@@ -122,7 +122,7 @@ fn send(
     let lookup = root.with_span(tracer.span_builder("lookup").start_with_context(tracer, &root));
     let context = lookup.span().span_context().clone();
     let mut line = logger.create_log_record();
-    line.set_timestamp(std::time::SystemTime::now());
+    line.set_timestamp(std::time::UNIX_EPOCH + Duration::from_nanos(tests::unix_nanos()));
     line.set_severity_number(Severity::Warn);
     line.set_severity_text("WARN");
     line.set_body(AnyValue::from(format!("lookup {number} took a detour")));

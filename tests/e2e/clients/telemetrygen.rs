@@ -56,7 +56,7 @@ impl Generators {
             let status = wait_for("the end of telemetrygen", || process.try_wait()?.context("it still runs"))?;
             ensure!(status.success(), "telemetrygen ended with {status}");
         }
-        let tally = |row: &Row| Tally { run: row.run(), spans: EVENTS, logs: EVENTS, ..Tally::default() };
+        let tally = |row: &Row| Tally { run: row.run(), spans: EVENTS, logs: EVENTS };
         Ok(self.rows.iter().map(tally).collect())
     }
 }

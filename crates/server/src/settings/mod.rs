@@ -252,7 +252,8 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { filter: "info".to_owned(), json: false }
+        // h2 writes a line for each connection that resets its streams, and whoever may connect could fill the disk with them
+        Self { filter: "info,h2=error".to_owned(), json: false }
     }
 }
 
