@@ -109,6 +109,22 @@ async fn a_key_over_its_rate_is_told_when_to_come_back_and_other_keys_never_noti
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn otlp_04_a_compressed_request_pays_for_what_it_inflates_to() {
+    let house = House::open().await;
+    let (_, secret) = key(&house, LimitsChange { bytes_per_sec: Some(Some(100_000)), ..LimitsChange::default() }).await;
+    let mut large = span(1);
+    large.name = "x".repeat(1_000_000);
+    let packed = house::gzip(&traces(vec![large]).encode_to_vec());
+    assert!(packed.len() < 10_000, "a hundredth of a burst on the wire");
+    let bearer = format!("Bearer {secret}");
+    let headers = [("authorization", bearer.as_str()), PROTOBUF, ("content-encoding", "gzip")];
+    assert_eq!(send(house.http, "POST", "/v1/traces", &headers, &packed).await.status, 200);
+    let answer = send(house.http, "POST", "/v1/traces", &headers, &packed).await;
+    // a million bytes at 100,000 per second, less a burst of one second
+    assert_eq!((answer.status, answer.header("retry-after")), (429, "10"), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn over_grpc_a_key_over_its_bytes_gets_resource_exhausted_with_retry_info() {
     let house = House::open().await;
     let (_, secret) = key(&house, LimitsChange { bytes_per_sec: Some(Some(10)), ..LimitsChange::default() }).await;
