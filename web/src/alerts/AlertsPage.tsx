@@ -238,7 +238,9 @@ export function AlertsPage() {
             <span>Alert</span>
             <span>Entity</span>
             <span>Status</span>
-            <span className={css.right}>Detections</span>
+            <span className={css.right} title="Detections">
+              Count
+            </span>
             <span>First seen</span>
             <span>Last seen</span>
           </div>
