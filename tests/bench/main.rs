@@ -15,6 +15,10 @@ use anyhow::{Result, bail, ensure};
 
 use crate::corpus::{Corpus, SEED};
 
+/// The server's allocator, so that a part measured here costs what it costs there.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Puts every thread of a process on one core.
 fn pin(pid: u32, core: &str) -> Result<()> {
     let done = Command::new("taskset").args(["-a", "-p", "-c", core, &pid.to_string()]).output()?;

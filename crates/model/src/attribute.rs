@@ -19,6 +19,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use memchr::memchr3;
+
 /// Separates entries in an attribute list.
 pub const LIST_SEPARATOR: char = '\u{1e}';
 /// Separates the key of an entry from its tag and value.
@@ -194,7 +196,7 @@ fn double_text(number: f64) -> String {
 }
 
 fn escape_into(out: &mut String, text: &str) {
-    if !text.bytes().any(|byte| matches!(byte, 0x1b | 0x1e | 0x1f)) {
+    if memchr3(0x1b, 0x1e, 0x1f, text.as_bytes()).is_none() {
         out.push_str(text);
         return;
     }

@@ -99,7 +99,19 @@ impl<'a> Fields<'a> {
         if depth > 0 { Err(self.fault("group without end")) } else { Ok(None) }
     }
 
+    #[inline]
     fn varint(&mut self) -> Result<u64, DecodeError> {
+        match self.rest.split_first() {
+            // nearly all tags and lengths
+            Some((&byte, rest)) if byte < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(byte))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Result<u64, DecodeError> {
         let mut value = 0_u64;
         for (index, &byte) in self.rest.iter().enumerate().take(10) {
             if index == 9 && byte > 1 {
