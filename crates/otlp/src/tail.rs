@@ -13,7 +13,7 @@ use model::signal;
 
 use crate::Arrival;
 use crate::column::{Counts, Ints, Labels, Runs, Texts};
-use crate::derive::{self, CLUES, Clue, Clues, Outcome};
+use crate::derive::{CLUES, Clue, Clues, Outcome};
 use crate::fault::DecodeError;
 use crate::value::{self, Oddities};
 use crate::wire::Fields;
@@ -256,7 +256,7 @@ impl Tail {
         }
         if !self.arrival.trusted_proxies.is_empty() {
             let sent = clues.origin.held.take();
-            let found = derive::client_address(&clues.origin, &self.arrival.trusted_proxies);
+            let found = clues.origin.client_address(&self.arrival.trusted_proxies);
             match (found, sent) {
                 (Some(address), sent) => {
                     if let Some(sent) = sent {

@@ -13,7 +13,6 @@ mod text;
 
 use std::borrow::Cow;
 
-use ipnet::IpNet;
 use model::Value;
 
 pub(crate) use origin::Origin;
@@ -173,16 +172,16 @@ impl<'a> Clues<'a> {
     }
 }
 
-/// The client's address as `trusted` proxies saw it; `None` when nothing better is known than what was sent.
-pub(crate) fn client_address(origin: &Origin, trusted: &[IpNet]) -> Option<String> {
-    origin.client_address(trusted)
-}
-
 /// gRPC codes by number, or by name as newer conventions have them.
 fn rpc_outcome(value: &Value<'_>) -> Option<Outcome> {
-    match &*value.text() {
-        "16" | "UNAUTHENTICATED" => Some(Outcome::Failure),
-        "7" | "PERMISSION_DENIED" => Some(Outcome::Denied),
+    match value {
+        Value::Int(16) => Some(Outcome::Failure),
+        Value::Int(7) => Some(Outcome::Denied),
+        Value::Str(text) => match &**text {
+            "16" | "UNAUTHENTICATED" => Some(Outcome::Failure),
+            "7" | "PERMISSION_DENIED" => Some(Outcome::Denied),
+            _ => None,
+        },
         _ => None,
     }
 }

@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use model::Value;
 
 use super::Outcome::{Denied, Failure, Success};
-use super::{CLUES, Clues, Origin, client_address};
+use super::{CLUES, Clues, Origin};
 
 const SERVER: i8 = 2;
 const CLIENT: i8 = 3;
@@ -117,7 +117,7 @@ fn address(
         forwarded: own(rfc7239),
         held: None,
     };
-    client_address(&origin, &trusted)
+    origin.client_address(&trusted)
 }
 
 #[test]
