@@ -21,7 +21,7 @@ fn the_printed_link_logs_in_once_and_the_printed_key_brings_traces_in() -> Resul
     let folder = tempfile::tempdir()?;
     let server = Server::start_bare(folder.path(), &[])?;
     let key = server.key.clone().expect("the first start prints an ingest key");
-    let sent = script::send("python", &server, "http", 2, Some(&key))?;
+    let sent = script::send(&server, "http", 2, Some(&key))?;
     let token = server.open.split("t=").nth(1).expect("the link has a token").to_owned();
     let browser = tests::client().cookie_store(true).build()?;
     let login = |token: &str| {

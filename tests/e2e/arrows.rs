@@ -45,7 +45,7 @@ fn send_attack(server: &Server) -> Result<usize> {
 fn what_was_acknowledged_is_searchable_at_once_by_every_read_route() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let server = Server::start(folder.path(), &[])?;
-    let sent = script::send("python", &server, "http", 5, None)?;
+    let sent = script::send(&server, "http", 5, None)?;
     let trace_ids = sent["trace_ids"].as_array().expect("sender lists its traces");
     for trace_id in trace_ids {
         let trace_id = trace_id.as_str().expect("trace ids are text");
@@ -137,7 +137,7 @@ fn an_alert_is_acknowledged_and_closed_with_a_comment_that_stays_over_a_restart(
 fn a_clean_stop_keeps_everything_that_was_acknowledged() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let server = Server::start(folder.path(), &[])?;
-    let sent = script::send("python", &server, "grpc", 40, None)?;
+    let sent = script::send(&server, "grpc", 40, None)?;
     let started = std::time::Instant::now();
     ensure!(server.stop()?.success(), "stop ends with success");
     ensure!(started.elapsed().as_secs() < 30, "stop took {:?}", started.elapsed());

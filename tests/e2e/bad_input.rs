@@ -65,7 +65,7 @@ fn each_fault_gets_its_status_and_a_text_that_names_it() -> Result<()> {
     }
     ensure!(server.items("/api/v1/traces/search")?.is_empty(), "something was stored");
     // still there for everybody else
-    let sent = script::send("python", &server, "http", 1, None)?;
+    let sent = script::send(&server, "http", 1, None)?;
     server.get(&format!("/api/v1/traces/{}", sent["trace_ids"][0].as_str().unwrap_or_default()))?;
     Ok(())
 }
