@@ -1,0 +1,59 @@
+//! What TLS costs the server: the same load in plaintext, then over TLS.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Result;
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::{ClientConfig, RootCertStore};
+use tests::Server;
+
+use crate::corpus::Corpus;
+use crate::load::Load;
+use crate::step::{self, CONNECTIONS, Figures, HEADING, LASTING, STEPS};
+use crate::{Cores, pin};
+
+/// What is sent: what it is called, spans offered per second.
+const LOADS: [(&str, Option<f64>); 2] = [("50,000 spans/s offered", Some(50_000.0)), ("as fast as answered", None)];
+
+/// Prints a row for each load, in plaintext and over TLS.
+pub fn run(corpus: &Corpus) -> Result<()> {
+    println!("## tls\n\n{CONNECTIONS} connections, medians of {STEPS} steps of {} s;", LASTING.as_secs());
+    println!(
+        "server on core 0, load on core 1; HTTP/1.1, a self-signed certificate, connections stay open\n\n{HEADING}"
+    );
+    pin(std::process::id(), Cores::ONE_EACH.load)?;
+    for (what, rate) in LOADS {
+        let folder = tempfile::tempdir()?;
+        let server = Server::start(&folder.path().join("plaintext"), &[])?;
+        println!("| {what}, plaintext | {}", figures(corpus, &server, None, rate)?);
+        drop(server);
+        let (config, client) = certificate(folder.path())?;
+        let server = Server::start(&folder.path().join("tls"), &["--config", &config])?;
+        println!("| {what}, TLS | {}", figures(corpus, &server, Some(client), rate)?);
+    }
+    println!();
+    Ok(())
+}
+
+fn figures(corpus: &Corpus, server: &Server, tls: Option<Arc<ClientConfig>>, rate: Option<f64>) -> Result<Figures> {
+    pin(server.pid(), Cores::ONE_EACH.server)?;
+    let load = Load::new(corpus, &server.http, tls)?;
+    step::measure(&load, server.pid(), step::pace(rate))
+}
+
+/// A certificate in `folder`: the settings file that names it, and a client that trusts it alone.
+fn certificate(folder: &Path) -> Result<(String, Arc<ClientConfig>)> {
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["127.0.0.1".to_owned()])?;
+    let (cert_file, key_file, config) = (folder.join("cert.pem"), folder.join("key.pem"), folder.join("tls.toml"));
+    fs::write(&cert_file, cert.pem())?;
+    fs::write(&key_file, signing_key.serialize_pem())?;
+    fs::write(&config, format!("[otlp.tls]\ncert_file = {cert_file:?}\nkey_file = {key_file:?}\n"))?;
+    let mut roots = RootCertStore::empty();
+    roots.add(cert.der().clone())?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let client = client.with_root_certificates(roots).with_no_client_auth();
+    Ok((config.to_string_lossy().into_owned(), Arc::new(client)))
+}
