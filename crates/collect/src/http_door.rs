@@ -1,5 +1,7 @@
 //! OTLP over HTTP: one path per signal, protobuf or JSON by content type.
 
+use std::time::Duration;
+
 use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use http_body_util::{BodyExt as _, Full};
@@ -13,6 +15,11 @@ use crate::connection::Client;
 use crate::grpc::AnswerBody;
 use crate::intake::{Export, Intake, Receipt};
 use crate::status::Refusal;
+
+/// How long a client over HTTP/1 waits to be told to come back later, with its body unread in the socket. One that obeys
+/// loses nothing by it; one that sends the next request at once would otherwise keep the house busy with reading what is
+/// thrown away, just when it is short of time.
+const REFUSAL_PAUSE: Duration = Duration::from_secs(1);
 
 /// The signal a path exports.
 pub(crate) fn signal_of(path: &str) -> Result<Signal, Refusal> {
@@ -41,6 +48,9 @@ pub(crate) async fn serve(
             refusal.note();
             // a client that was too slow to be read is not waited for again
             if request.version() < Version::HTTP_2 && !matches!(refusal, Refusal::Deadline) {
+                if refusal.status().retry_after.is_some() {
+                    tokio::time::sleep(REFUSAL_PAUSE).await;
+                }
                 body::discard(request.body_mut()).await;
             }
             // a client whose content type is not understood is most likely a person
