@@ -18,7 +18,7 @@ pub(crate) trait Records<'a> {
     /// What a record is called in messages to the client.
     const NAME: &'static str;
     /// The shared columns.
-    fn tail(&mut self) -> &mut Tail;
+    fn tail(&mut self) -> &mut Tail<'a>;
     /// Adds the row of one record, or says why it can never be stored; then no column has changed.
     fn push(&mut self, record: &'a [u8]) -> Result<Option<Reason>, DecodeError>;
     /// The finished batch.

@@ -17,6 +17,7 @@ mod fault;
 mod json;
 mod log;
 pub mod message;
+mod recent;
 mod rejection;
 pub mod rewrite;
 mod span;

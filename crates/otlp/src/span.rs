@@ -30,7 +30,7 @@ pub(crate) struct Spans<'a> {
     parent: FixedSizeBinaryBuilder,
     trace_state: Texts,
     flags: Vec<u32>,
-    name: Labels,
+    name: Labels<'a>,
     kind: Vec<i8>,
     start: Vec<i64>,
     duration: Vec<i64>,
@@ -38,11 +38,11 @@ pub(crate) struct Spans<'a> {
     status_message: Texts,
     events: Blobs,
     links: Blobs,
-    exception_type: Labels,
+    exception_type: Labels<'a>,
     exception_message: Texts,
     dropped_events: Counts,
     dropped_links: Counts,
-    tail: Tail,
+    tail: Tail<'a>,
     raw: Vec<u8>,
     /// Attributes, events and links of the span being read.
     attributes: Vec<&'a [u8]>,
@@ -209,7 +209,7 @@ impl<'a> Spans<'a> {
 impl<'a> Records<'a> for Spans<'a> {
     const NAME: &'static str = "spans";
 
-    fn tail(&mut self) -> &mut Tail {
+    fn tail(&mut self) -> &mut Tail<'a> {
         &mut self.tail
     }
 

@@ -64,7 +64,20 @@ impl<'a> Fields<'a> {
     }
 
     /// The next field with its number; `None` at the end. Groups are skipped, as no OTLP message has any.
+    #[inline]
     pub fn next(&mut self) -> Result<Option<(u32, Payload<'a>)>, DecodeError> {
+        // nearly all fields: a number below 16, and a short length
+        if let [tag @ 8..0x80, length @ 0..0x80, rest @ ..] = self.rest
+            && tag & 7 == 2
+            && let Some((taken, rest)) = rest.split_at_checked(usize::from(*length))
+        {
+            self.rest = rest;
+            return Ok(Some((u32::from(tag >> 3), Payload::Bytes(taken))));
+        }
+        self.next_of_any()
+    }
+
+    fn next_of_any(&mut self) -> Result<Option<(u32, Payload<'a>)>, DecodeError> {
         let mut open_groups = [0_u32; MAX_GROUPS];
         let mut depth = 0;
         while !self.rest.is_empty() {
