@@ -97,8 +97,7 @@ impl<'a> PromotedColumn<'a> {
 /// Builders of the shared columns.
 pub(crate) struct Tail<'a> {
     arrival: Arrival,
-    /// Whether the credential lists the service of the rows to come, and of the rows so far.
-    is_verified: bool,
+    /// Whether the credential lists the service, for each row whose resource is known.
     verified: BooleanBufferBuilder,
     service: Runs,
     resource: Runs,
@@ -123,7 +122,6 @@ impl<'a> Tail<'a> {
         });
         Self {
             arrival: arrival.clone(),
-            is_verified: false,
             verified: BooleanBufferBuilder::new(0),
             service: Runs::default(),
             resource: Runs::default(),
@@ -145,8 +143,8 @@ impl<'a> Tail<'a> {
         self.rows
     }
 
-    /// The resource of the rows to come. `parts` are its Resource messages (one, but the wire allows more).
-    pub fn set_resource(&mut self, parts: &[&[u8]], schema_url: &str) -> Result<(), DecodeError> {
+    /// The resource of the rows from `first` on. `parts` are its Resource messages (one, but the wire allows more).
+    pub fn set_resource(&mut self, first: usize, parts: &[&[u8]], schema_url: &str) -> Result<(), DecodeError> {
         let (mut list, mut dropped, mut service) = (String::new(), 0, None);
         for part in parts {
             let mut fields = Fields::of(part, "resource");
@@ -171,15 +169,16 @@ impl<'a> Tail<'a> {
         push_reserved(&mut list, schema_url, dropped);
         let service = service.filter(|name| !name.is_empty());
         let service = service.as_deref().unwrap_or(UNKNOWN_SERVICE);
-        self.is_verified =
-            self.arrival.services.as_deref().is_some_and(|names| names.iter().any(|name| name == service));
-        self.service.set(self.rows, Some(service));
-        self.resource.set(self.rows, Some(&list));
+        if let Some(names) = &self.arrival.services {
+            self.verified.append_n(self.rows - first, names.iter().any(|name| name == service));
+        }
+        self.service.set(first, Some(service));
+        self.resource.set(first, Some(&list));
         Ok(())
     }
 
-    /// The scope of the rows to come. `parts` are its InstrumentationScope messages.
-    pub fn set_scope(&mut self, parts: &[&[u8]], schema_url: &str) -> Result<(), DecodeError> {
+    /// The scope of the rows from `first` on. `parts` are its InstrumentationScope messages.
+    pub fn set_scope(&mut self, first: usize, parts: &[&[u8]], schema_url: &str) -> Result<(), DecodeError> {
         let (mut list, mut dropped, mut name, mut version) = (String::new(), 0, "", "");
         for part in parts {
             let mut fields = Fields::of(part, "scope");
@@ -199,9 +198,9 @@ impl<'a> Tail<'a> {
         }
         push_reserved(&mut list, schema_url, dropped);
         let nonempty = |text| Some(text).filter(|text: &&str| !text.is_empty());
-        self.scope_name.set(self.rows, nonempty(name));
-        self.scope_version.set(self.rows, nonempty(version));
-        self.scope.set(self.rows, nonempty(&list));
+        self.scope_name.set(first, nonempty(name));
+        self.scope_version.set(first, nonempty(version));
+        self.scope.set(first, nonempty(&list));
         Ok(())
     }
 
@@ -351,9 +350,6 @@ impl<'a> Tail<'a> {
     pub fn end_row(&mut self, dropped_attributes: u32) {
         self.dropped.put_nonzero(self.rows, dropped_attributes);
         self.rest.end_row();
-        if self.arrival.services.is_some() {
-            self.verified.append(self.is_verified);
-        }
         self.rows += 1;
     }
 
