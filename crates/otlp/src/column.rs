@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BinaryBuilder, DictionaryArray, Int32Array, Int64Builder, ListArray, StringArray, StringBuilder,
-    UInt32Builder, new_null_array,
+    UInt32Builder,
 };
 use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field};
 use foldhash::fast::RandomState;
 use model::attribute::{self, Value};
+use model::column::nulls;
 use model::signal::label_type;
 
 /// A builder that is made at the first value and filled up with nulls only when a later row has one.
@@ -35,7 +36,7 @@ macro_rules! sparse_column {
             /// The finished column of `rows` rows.
             pub fn finish(self, rows: usize) -> ArrayRef {
                 use arrow::array::ArrayBuilder as _;
-                let Some(mut builder) = self.0 else { return new_null_array(&$data_type, rows) };
+                let Some(mut builder) = self.0 else { return nulls(&$data_type, rows) };
                 builder.append_nulls(rows - builder.len());
                 Arc::new(builder.finish())
             }
@@ -122,7 +123,7 @@ impl<'a> Labels<'a> {
     /// The finished column of `rows` rows.
     pub fn finish(mut self, rows: usize) -> ArrayRef {
         if self.values.is_empty() {
-            return new_null_array(&label_type(), rows);
+            return nulls(&label_type(), rows);
         }
         self.keys.resize(rows, NO_LABEL);
         labels(self.keys, &self.values)

@@ -5,10 +5,10 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
     ArrayRef, BooleanArray, BooleanBufferBuilder, DictionaryArray, Int32Array, StringArray, TimestampNanosecondArray,
-    new_null_array,
 };
 use arrow::datatypes::DataType;
 use model::attribute::{self, Value};
+use model::column::nulls;
 use model::field::{DERIVED, FieldKind, PROMOTED};
 use model::signal;
 
@@ -371,7 +371,7 @@ impl<'a> Tail<'a> {
         columns.push(self.derived.finish(rows));
         columns.push(match self.arrival.services {
             Some(_) => Arc::new(BooleanArray::new(self.verified.finish(), None)),
-            None => new_null_array(&DataType::Boolean, rows),
+            None => nulls(&DataType::Boolean, rows),
         });
     }
 }
