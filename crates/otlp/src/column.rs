@@ -15,18 +15,28 @@ use model::attribute::{self, Value};
 use model::column::nulls;
 use model::signal::label_type;
 
+/// Bytes that a text is expected to have; a column of longer ones grows.
+const TEXT_BYTES: usize = 16;
+
 /// A builder that is made at the first value and filled up with nulls only when a later row has one.
 macro_rules! sparse_column {
     ($(#[$doc:meta])* $name:ident, $builder:ty, $new:expr, $value:ty, $data_type:expr) => {
         $(#[$doc])*
-        #[derive(Default)]
-        pub(crate) struct $name(Option<$builder>);
+        pub(crate) struct $name {
+            builder: Option<$builder>,
+            rows_expected: usize,
+        }
 
         impl $name {
+            /// A column for about so many rows.
+            pub fn new(rows_expected: usize) -> Self {
+                Self { builder: None, rows_expected }
+            }
+
             /// Sets the value of `row` and says so; a row that has a value keeps it. Rows come in rising order.
             pub fn put(&mut self, row: usize, value: $value) -> bool {
                 use arrow::array::ArrayBuilder as _;
-                let builder = self.0.get_or_insert_with(|| $new);
+                let builder = self.builder.get_or_insert_with(|| $new(self.rows_expected));
                 let Some(nulls) = row.checked_sub(builder.len()) else { return false };
                 builder.append_nulls(nulls);
                 builder.append_value(value);
@@ -36,7 +46,7 @@ macro_rules! sparse_column {
             /// The finished column of `rows` rows.
             pub fn finish(self, rows: usize) -> ArrayRef {
                 use arrow::array::ArrayBuilder as _;
-                let Some(mut builder) = self.0 else { return nulls(&$data_type, rows) };
+                let Some(mut builder) = self.builder else { return nulls(&$data_type, rows) };
                 builder.append_nulls(rows - builder.len());
                 Arc::new(builder.finish())
             }
@@ -46,19 +56,19 @@ macro_rules! sparse_column {
 
 sparse_column!(
     /// Text that rarely repeats.
-    Texts, StringBuilder, StringBuilder::with_capacity(256, 4096), &str, DataType::Utf8
+    Texts, StringBuilder, |rows| StringBuilder::with_capacity(rows, rows * TEXT_BYTES), &str, DataType::Utf8
 );
 sparse_column!(
     /// 64-bit integers.
-    Ints, Int64Builder, Int64Builder::with_capacity(256), i64, DataType::Int64
+    Ints, Int64Builder, Int64Builder::with_capacity, i64, DataType::Int64
 );
 sparse_column!(
     /// 32-bit counts.
-    Counts, UInt32Builder, UInt32Builder::with_capacity(256), u32, DataType::UInt32
+    Counts, UInt32Builder, UInt32Builder::with_capacity, u32, DataType::UInt32
 );
 sparse_column!(
     /// Bytes.
-    Blobs, BinaryBuilder, BinaryBuilder::with_capacity(256, 4096), &[u8], DataType::Binary
+    Blobs, BinaryBuilder, |rows| BinaryBuilder::with_capacity(rows, rows * TEXT_BYTES), &[u8], DataType::Binary
 );
 
 impl Counts {
@@ -88,13 +98,22 @@ pub(crate) struct Labels<'a> {
     ids: HashMap<&'a str, i32, RandomState>,
     values: Vec<&'a str>,
     keys: Vec<i32>,
+    rows_expected: usize,
 }
 
 impl<'a> Labels<'a> {
+    /// A column for about so many rows.
+    pub fn new(rows_expected: usize) -> Self {
+        Self { rows_expected, ..Self::default() }
+    }
+
     /// Sets the text of `row` and gives its id; `None` when the row has one already. Rows come in rising order.
     pub fn put(&mut self, row: usize, text: &'a str) -> Option<i32> {
         if row < self.keys.len() {
             return None;
+        }
+        if self.values.is_empty() {
+            self.keys.reserve(self.rows_expected);
         }
         let id = *self.ids.entry(text).or_insert_with(|| {
             self.values.push(text);

@@ -116,9 +116,9 @@ pub(crate) struct Tail<'a> {
 impl<'a> Tail<'a> {
     pub fn new(rows_expected: usize, arrival: &Arrival) -> Self {
         let promoted = PROMOTED.iter().map(|field| match field.kind {
-            FieldKind::Label => PromotedColumn::Label(Labels::default()),
-            FieldKind::Text => PromotedColumn::Text(Texts::default()),
-            FieldKind::Int => PromotedColumn::Int(Ints::default()),
+            FieldKind::Label => PromotedColumn::Label(Labels::new(rows_expected)),
+            FieldKind::Text => PromotedColumn::Text(Texts::new(rows_expected)),
+            FieldKind::Int => PromotedColumn::Int(Ints::new(rows_expected)),
         });
         Self {
             arrival: arrival.clone(),
@@ -131,8 +131,8 @@ impl<'a> Tail<'a> {
             promoted: promoted.collect(),
             rest: Entries::with_capacity(rows_expected),
             recent: Recent::new(rows_expected * 8),
-            dropped: Counts::default(),
-            derived: Counts::default(),
+            dropped: Counts::new(rows_expected),
+            derived: Counts::new(rows_expected),
             rows: 0,
             odd: Oddities::default(),
         }
