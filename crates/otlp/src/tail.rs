@@ -261,7 +261,7 @@ impl<'a> Tail<'a> {
         let known = known(key);
         let place = match known {
             None => {
-                let key = value::text_key(key, field)?;
+                let key = value::text_of(key, field)?;
                 // who brought the event is the server's word alone
                 if signal::is_server_written(key) { Some(Place::Nowhere) } else { self.put_rest(key, &value) }
             }

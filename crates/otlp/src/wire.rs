@@ -73,6 +73,10 @@ impl<'a> Fields<'a> {
                 let split = rest.split_at_checked(usize::from(*length));
                 split.map(|(taken, rest)| (number(*tag), Payload::Bytes(taken), rest))
             }
+            [tag @ 8..0x80, low @ 0x80..=0xff, high @ 0..0x80, rest @ ..] if tag & 7 == 2 => {
+                let split = rest.split_at_checked(usize::from(*high) << 7 | usize::from(*low & 0x7f));
+                split.map(|(taken, rest)| (number(*tag), Payload::Bytes(taken), rest))
+            }
             [tag @ 8..0x80, value @ 0..0x80, rest @ ..] if tag & 7 == 0 => {
                 Some((number(*tag), Payload::Varint(u64::from(*value)), rest))
             }
