@@ -34,7 +34,6 @@ use model::{Signal, UnixNanos};
 pub use encode::{EncodeError, encode};
 pub use event::{SpanEvent, SpanLink, decode_events, decode_links};
 pub use fault::DecodeError;
-pub use span::END_BEFORE_START;
 
 /// Largest payload that is decoded, whatever the settings say: keeps every text column under the 2 GiB of its offsets.
 pub const MAX_PAYLOAD_BYTES: usize = 256 * 1024 * 1024;
