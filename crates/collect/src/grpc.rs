@@ -5,7 +5,8 @@
 //!
 //! ```text
 //! request and response body:  flag u8 (1 = compressed) | length u32 big endian | message
-//! trailers: grpc-status, grpc-message (percent-encoded), grpc-status-details-bin (base64 of google.rpc.Status)
+//! trailers: grpc-status, grpc-message (percent-encoded), grpc-status-details-bin (base64 of google.rpc.Status),
+//!            google.rpc.retryinfo-bin (base64 of google.rpc.RetryInfo, which is also among the details)
 //! ```
 
 use std::convert::Infallible;
@@ -35,6 +36,8 @@ const PREFIX_BYTES: usize = 5;
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
+/// Where the Python SDK looks for what other clients find among the details.
+const RETRY_INFO: HeaderName = HeaderName::from_static("google.rpc.retryinfo-bin");
 const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
@@ -146,10 +149,16 @@ fn failure(refusal: &Refusal) -> Response<AnswerBody> {
     headers.insert(STATUS, HeaderValue::from(status.code as i32));
     let text = HeaderValue::from_str(&percent_encode(&status.message));
     headers.insert(MESSAGE, text.expect("percent-encoded text is printable ASCII"));
-    let details = HeaderValue::from_str(&STANDARD_NO_PAD.encode(status.encode(Format::Protobuf)));
-    headers.insert(DETAILS, details.expect("base64 is printable ASCII"));
+    headers.insert(DETAILS, binary(&status.encode(Format::Protobuf)));
+    if let Some(retry_info) = status.retry_info() {
+        headers.insert(RETRY_INFO, binary(&retry_info));
+    }
     headers.insert(ACCEPT_ENCODING, ACCEPTED);
     response
+}
+
+fn binary(bytes: &[u8]) -> HeaderValue {
+    HeaderValue::from_str(&STANDARD_NO_PAD.encode(bytes)).expect("base64 is printable ASCII")
 }
 
 fn is_grpc_type(value: &HeaderValue) -> bool {
