@@ -334,6 +334,7 @@ async fn bind_collector(resolved: &Resolved, ground: &Ground, listeners: &mut Li
         }
         if lake.is_full() { Pressure::Closed("the memtable is full; files are being written") } else { Pressure::Open }
     };
+    check_identities(resolved, &ground.access).await?;
     let door = Door {
         wal: ground.wal.clone(),
         access: ground.access.clone(),
@@ -343,6 +344,18 @@ async fn bind_collector(resolved: &Resolved, ground: &Ground, listeners: &mut Li
         redaction: redaction(resolved)?,
     };
     Ok(collect::bind(share::collect(resolved), door, listeners).await?)
+}
+
+/// Refuses client certificates that stand for a tenant that does not exist: what they bring would be acknowledged, and
+/// nobody could read it.
+async fn check_identities(resolved: &Resolved, access: &Access) -> Result<()> {
+    let clients = resolved.otlp_tls.as_ref().and_then(|tls| tls.clients.as_ref());
+    for identity in clients.iter().flat_map(|clients| &clients.identities) {
+        let (san, tenant) = (&identity.san, &identity.tenant);
+        let (is_known, default) = (access.has_tenant(tenant).await?, TenantId::default_tenant());
+        anyhow::ensure!(is_known, "otlp.tls.identities.tenant of {san}: there is no tenant {tenant}, only {default}");
+    }
+    Ok(())
 }
 
 async fn upkeep(prometheus: metrics_exporter_prometheus::PrometheusHandle, book: AlertBook, stop: Stop) {
