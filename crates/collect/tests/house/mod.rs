@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its own part of the house")]
 
 pub mod call;
+pub mod frames;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
