@@ -22,6 +22,7 @@ mod intake;
 mod ledger;
 mod opening;
 pub mod redaction;
+mod resend;
 mod settings;
 mod status;
 pub mod tls;

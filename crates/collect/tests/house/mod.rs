@@ -69,9 +69,10 @@ impl Gate {
     }
 }
 
+/// Nothing is remembered: most tests say the same thing again and again, and mean it.
 pub fn settings() -> Settings {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    Settings { grpc: any, http: any, ..Settings::loopback() }
+    Settings { grpc: any, http: any, resend_window: Duration::ZERO, ..Settings::loopback() }
 }
 
 /// Opens the log as it lies in `dir`.
