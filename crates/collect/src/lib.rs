@@ -16,6 +16,7 @@ mod credential;
 mod door;
 mod flood;
 mod grpc;
+mod guard;
 mod http_door;
 mod idle;
 mod intake;
