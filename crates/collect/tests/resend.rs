@@ -7,11 +7,10 @@ use std::time::Duration;
 use access::Principal;
 use collect::Settings;
 use house::call::{LOGS, TRACES, Told, WAYS, Way, framed, raw};
-use house::{DEADLINE, House, NOW, send, settings, span, traces};
+use house::{DEADLINE, House, NOW, send, settings, span, traces, value};
 use model::{Signal, TenantId};
 use prost::Message as _;
 use proto::collector::logs::v1::ExportLogsServiceRequest;
-use proto::common::v1::{AnyValue, any_value};
 use proto::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 
 const WINDOW: Duration = Duration::from_secs(60);
@@ -26,7 +25,7 @@ fn logs(log_records: Vec<LogRecord>) -> ExportLogsServiceRequest {
 }
 
 fn said(time_unix_nano: u64, observed_time_unix_nano: u64) -> LogRecord {
-    let body = Some(AnyValue { value: Some(any_value::Value::StringValue("login failed".to_owned())) });
+    let body = Some(value::text("login failed"));
     LogRecord { time_unix_nano, observed_time_unix_nano, body, ..LogRecord::default() }
 }
 

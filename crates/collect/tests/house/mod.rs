@@ -4,6 +4,7 @@
 
 pub mod call;
 pub mod frames;
+pub mod value;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
