@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, FixedSizeBinaryBuilder, Int8Array, Int64Array, RecordBatch, UInt32Array};
+use model::signal::span::END_BEFORE_START;
 use model::{Signal, SpanId, TraceId, UnixNanos, Value};
 
 use crate::Arrival;
@@ -14,9 +15,6 @@ use crate::fault::DecodeError;
 use crate::rejection::Reason;
 use crate::tail::{Tail, times};
 use crate::wire::{Fields, put_bytes};
-
-/// Attribute that marks a span whose end lies before its start: by how many nanoseconds. Its duration is stored as 0.
-pub const END_BEFORE_START: &str = "tracehound.end_before_start_nanos";
 
 /// Field numbers of the span's events and links, under which they are stored.
 pub(crate) const EVENTS_FIELD: u32 = 11;

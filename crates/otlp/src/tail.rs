@@ -189,6 +189,9 @@ impl<'a> Tail<'a> {
                     3 => {
                         let bytes = payload.bytes("scope.attributes")?;
                         let (key, value) = value::read_pair(bytes, "scope.attributes", &mut self.odd)?;
+                        if signal::is_server_written(key) {
+                            continue;
+                        }
                         attribute::push_to_list(&mut list, key, &value);
                     }
                     4 => dropped = payload.uint32("scope.dropped_attributes_count")?,
@@ -262,7 +265,7 @@ impl<'a> Tail<'a> {
         let place = match known {
             None => {
                 let key = value::text_of(key, field)?;
-                // who brought the event is the server's word alone
+                // some names are the server's word alone
                 if signal::is_server_written(key) { Some(Place::Nowhere) } else { self.put_rest(key, &value) }
             }
             Some(known) => {
