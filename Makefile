@@ -67,7 +67,7 @@ FUZZ_SECS ?= 60
 
 fuzz: ## every fuzz target for FUZZ_SECS seconds, from the committed corpora
 	@command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
-	cd tests/fuzz && for target in protobuf json inflate frames; do \
+	cd tests/fuzz && for target in protobuf json inflate grpc frames; do \
 		mkdir -p target/found/$$target; \
 		cargo fuzz run -s none $$target target/found/$$target corpus/$$target -- \
 			-max_total_time=$(FUZZ_SECS) -timeout=10 -rss_limit_mb=2048 -max_len=4096; \

@@ -33,6 +33,11 @@ fn inflate() {
 }
 
 #[test]
+fn grpc() {
+    replay("grpc", properties::grpc);
+}
+
+#[test]
 fn frames() {
     replay("frames", properties::frames);
 }

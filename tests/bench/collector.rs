@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result};
-use tests::{Server, root, wait_for};
+use tests::{root, wait_for};
 
 use crate::corpus::Corpus;
 use crate::load::Load;
@@ -28,7 +28,7 @@ pub fn run(corpus: &Corpus) -> Result<()> {
     pin(std::process::id(), Cores::ONE_EACH.load)?;
     for (what, rate) in LOADS {
         let folder = tempfile::tempdir()?;
-        let server = Server::start(folder.path(), &[])?;
+        let server = step::server(folder.path(), "")?;
         pin(server.pid(), Cores::ONE_EACH.server)?;
         let load = Load::new(corpus, &server.http, None)?;
         println!("| Tracehound, {what} | {}", step::measure(&load, server.pid(), step::pace(rate))?);

@@ -22,7 +22,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Finds the peak, then passes it.
 pub fn run(corpus: &Corpus) -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let server = Server::start(folder.path(), &[])?;
+    let server = step::server(folder.path(), "")?;
     pin(std::process::id(), Cores::ONE_EACH.load)?;
     pin(server.pid(), Cores::ONE_EACH.server)?;
     let load = Load::new(corpus, &server.http, None)?;

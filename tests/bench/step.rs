@@ -1,9 +1,11 @@
 //! Steps of one load on one process, and the median of each figure over them.
 
-use std::fmt;
+use std::path::Path;
 use std::time::Duration;
+use std::{fmt, fs};
 
 use anyhow::{Result, ensure};
+use tests::Server;
 
 use crate::load::{Answers, Load, Pace};
 use crate::{median, usage};
@@ -39,6 +41,15 @@ impl fmt::Display for Figures {
         write!(f, "{goodput:.0} | {refused:.0} | {p50_ms:.1} | {p99_ms:.1} | {cpu_us:.2} | {core_percent:.0} % | ")?;
         write!(f, "{peak_rss_mib:.0} |")
     }
+}
+
+/// A server with these settings, its data and settings file in `folder`.
+///
+/// Bodies are sent again and again, and each is to be stored: hashed and remembered as ever, and forgotten at once.
+pub fn server(folder: &Path, settings: &str) -> Result<Server> {
+    let config = folder.join("bench.toml");
+    fs::write(&config, format!("[otlp.resends]\nmax_requests = 1\n{settings}"))?;
+    Server::start(&folder.join("data"), &["--config", &config.to_string_lossy()])
 }
 
 /// An open loop of so many spans per second; `None` is as fast as answers come.

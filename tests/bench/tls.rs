@@ -26,11 +26,12 @@ pub fn run(corpus: &Corpus) -> Result<()> {
     pin(std::process::id(), Cores::ONE_EACH.load)?;
     for (what, rate) in LOADS {
         let folder = tempfile::tempdir()?;
-        let server = Server::start(&folder.path().join("plaintext"), &[])?;
+        let server = step::server(folder.path(), "")?;
         println!("| {what}, plaintext | {}", figures(corpus, &server, None, rate)?);
         drop(server);
-        let (config, client) = certificate(folder.path())?;
-        let server = Server::start(&folder.path().join("tls"), &["--config", &config])?;
+        let folder = tempfile::tempdir()?;
+        let (settings, client) = certificate(folder.path())?;
+        let server = step::server(folder.path(), &settings)?;
         println!("| {what}, TLS | {}", figures(corpus, &server, Some(client), rate)?);
     }
     println!();
@@ -43,17 +44,17 @@ fn figures(corpus: &Corpus, server: &Server, tls: Option<Arc<ClientConfig>>, rat
     step::measure(&load, server.pid(), step::pace(rate))
 }
 
-/// A certificate in `folder`: the settings file that names it, and a client that trusts it alone.
+/// A certificate in `folder`: the settings that name it, and a client that trusts it alone.
 fn certificate(folder: &Path) -> Result<(String, Arc<ClientConfig>)> {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["127.0.0.1".to_owned()])?;
-    let (cert_file, key_file, config) = (folder.join("cert.pem"), folder.join("key.pem"), folder.join("tls.toml"));
+    let (cert_file, key_file) = (folder.join("cert.pem"), folder.join("key.pem"));
     fs::write(&cert_file, cert.pem())?;
     fs::write(&key_file, signing_key.serialize_pem())?;
-    fs::write(&config, format!("[otlp.tls]\ncert_file = {cert_file:?}\nkey_file = {key_file:?}\n"))?;
+    let settings = format!("[otlp.tls]\ncert_file = {cert_file:?}\nkey_file = {key_file:?}\n");
     let mut roots = RootCertStore::empty();
     roots.add(cert.der().clone())?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let client = client.with_root_certificates(roots).with_no_client_auth();
-    Ok((config.to_string_lossy().into_owned(), Arc::new(client)))
+    Ok((settings, Arc::new(client)))
 }

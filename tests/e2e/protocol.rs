@@ -87,8 +87,10 @@ fn otlp_16_27_47_what_is_sent_again_counts_once_for_readers_and_rules() -> Resul
     for _ in 0..3 {
         ensure!(post(&server, "traces", &five)? == json!({}), "resending is no fault");
     }
+    // the same spans, packed otherwise: stored again, and folded by whoever reads them
+    post(&server, "traces", &request((1..=5).rev().map(|number| failed_login(start, number)).collect()))?;
     let trace = server.get("/api/v1/traces/abc")?;
-    ensure!(trace["spans"].as_array().map(Vec::len) == Some(5), "four copies, one trace: {trace}");
+    ensure!(trace["spans"].as_array().map(Vec::len) == Some(5), "many copies, one trace: {trace}");
     let services = server.items("/api/v1/services")?;
     ensure!(services[0]["spans"] == 5, "{services:?}");
     let found = server.items("/api/v1/traces/search?service=gateway")?;
@@ -109,6 +111,31 @@ fn otlp_16_27_47_what_is_sent_again_counts_once_for_readers_and_rules() -> Resul
     ensure!(alerts.len() == 1, "{alerts:?}");
     let alert = server.get(&format!("/api/v1/alerts/{}", alerts[0]["id"].as_str().context("an id")?))?;
     ensure!(alert["evidence"].as_array().map(Vec::len) == Some(6), "each event once: {alert}");
+    Ok(())
+}
+
+#[test]
+fn otlp_16_47_log_records_that_are_sent_again_count_once_also_after_a_kill() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let trace_id = "00000000000000000000000000000abc";
+    // a clock that tells less than microseconds does not tell one record from another
+    let time = unix_nanos() / 1_000 * 1_000 + 7;
+    let record =
+        json!({"timeUnixNano": time.to_string(), "traceId": trace_id, "body": {"stringValue": "login failed"}});
+    let request = json!({"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]}).to_string();
+    let stored = |server: &Server| server.items(&format!("/api/v1/logs/search?trace_id={trace_id}"));
+    let server = Server::start(folder.path(), &[])?;
+    for _ in 0..3 {
+        ensure!(post(&server, "logs", request.as_bytes())? == json!({}), "resending is no fault");
+    }
+    ensure!(stored(&server)?.len() == 1, "{:?}", stored(&server)?);
+    let metrics = server.get("/metrics")?;
+    let line = "tracehound_collect_resent_requests_total{signal=\"logs\"} 2";
+    ensure!(metrics.as_str().context("text")?.contains(line), "{metrics}");
+    server.kill()?;
+    let server = Server::start(folder.path(), &[])?;
+    ensure!(post(&server, "logs", request.as_bytes())? == json!({}), "resending is no fault");
+    ensure!(stored(&server)?.len() == 1, "{:?}", stored(&server)?);
     Ok(())
 }
 

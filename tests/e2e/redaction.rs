@@ -1,5 +1,8 @@
 //! Check B29: of ten thousand secrets sent in every place of spans and logs, none is found anywhere afterwards.
 
+#[path = "../../crates/collect/tests/house/value.rs"]
+mod value;
+
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -11,7 +14,7 @@ use flate2::write::GzEncoder;
 use proto::collector::logs::v1::ExportLogsServiceRequest;
 use proto::collector::trace::v1::ExportTraceServiceRequest;
 use proto::common::v1::any_value::Value as Kind;
-use proto::common::v1::{AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList};
+use proto::common::v1::{AnyValue, InstrumentationScope, KeyValue};
 use proto::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use proto::resource::v1::Resource;
 use proto::trace::v1::span::{Event, Link};
@@ -19,6 +22,7 @@ use proto::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use serde::Serialize;
 use tests::receiver::Receiver;
 use tests::{Server, binary, unix_nanos, wait_for};
+use value::{array, list, pair, text};
 
 /// Spans, and as many log records.
 const RECORDS: u64 = 500;
@@ -75,22 +79,6 @@ impl Canaries {
             pair("blob", AnyValue { value: Some(Kind::BytesValue(self.text().into_bytes())) }),
         ]
     }
-}
-
-fn text(text: impl Into<String>) -> AnyValue {
-    AnyValue { value: Some(Kind::StringValue(text.into())) }
-}
-
-fn array(values: Vec<AnyValue>) -> AnyValue {
-    AnyValue { value: Some(Kind::ArrayValue(ArrayValue { values })) }
-}
-
-fn list(values: Vec<KeyValue>) -> AnyValue {
-    AnyValue { value: Some(Kind::KvlistValue(KeyValueList { values })) }
-}
-
-fn pair(key: &str, value: AnyValue) -> KeyValue {
-    KeyValue { key: key.to_owned(), value: Some(value), ..KeyValue::default() }
 }
 
 fn trace_id(number: u64) -> Vec<u8> {

@@ -166,6 +166,20 @@ fn a_new_certificate_is_served_without_a_restart_and_sighup_asks_for_it() -> Res
 }
 
 #[test]
+fn a_certificate_cannot_stand_for_a_tenant_that_does_not_exist() -> Result<()> {
+    let files = Files::new()?;
+    let config = files.path("tracehound.toml");
+    let text = std::fs::read_to_string(&config)?;
+    std::fs::write(&config, text.replace("tenant = \"default\"", "tenant = \"shop\""))?;
+    let output = run(&files.path("data"), &["serve", "--config", &files.config()])?;
+    ensure!(!output.status.success(), "its events would be acknowledged, and nobody could read them");
+    for part in ["otlp.tls.identities.tenant", "spiffe://prod.example/ns/shop/*", "no tenant shop"] {
+        ensure!(said(&output).contains(part), "{part} is not in: {}", said(&output));
+    }
+    Ok(())
+}
+
+#[test]
 fn plaintext_on_the_network_is_refused_with_both_ways_out() -> Result<()> {
     let folder = tempfile::tempdir()?;
     for command in [&["serve"][..], &["config", "check"]] {

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use model::{Signal, TenantId, UnixNanos, signal};
+use otlp::framing::{self, FramingError, PREFIX_BYTES, unframe};
 use otlp::{Arrival, Decoded, Format};
 use runtime::inflate::{Encoding, InflateError, inflate, inflate_exactly, inflated_bytes};
 use wal::{Frame, ReaderName, Wal};
@@ -67,10 +68,10 @@ fn assert_same(left: &RecordBatch, right: &RecordBatch, how: &str) {
     }
 }
 
-/// Keys that only the server writes, for what OTLP has no place for: a client that sends them is taken at its word, and
-/// gets back what they mean.
+/// Keys inside lists by which bytes and special numbers are told in JSON: a client that sends them is taken at its word,
+/// and gets back what they mean.
 fn forges_own_marks(payload: &[u8]) -> bool {
-    let marks: [&[u8]; 6] = [b"\x1cb", b"\x1cd", b"\x1cs", b"\\u001c", b"\\u001C", otlp::END_BEFORE_START.as_bytes()];
+    let marks: [&[u8]; 4] = [b"\x1cb", b"\x1cd", b"\\u001c", b"\\u001C"];
     let has = |mark: &&[u8]| payload.windows(mark.len()).any(|window| window == *mark);
     // JSON can say a mark in many ways
     marks.iter().any(has) || payload.windows(2).any(|window| window == b"\\u")
@@ -94,6 +95,33 @@ pub fn inflate_input(input: &[u8]) {
         (Err(InflateError::Malformed { .. }), Err(InflateError::Malformed { .. })) => {}
         (inflated, measured) => panic!("{inflated:?} and {measured:?}"),
     }
+}
+
+/// The first byte tells signal, encoding and limit, the rest is the body of a call. It is one message to the last byte or
+/// nothing; what is in it is inflated and read without a panic.
+pub fn grpc(input: &[u8]) {
+    let Some((&first, body)) = input.split_first() else { return };
+    let limit_bytes = 1_u64 << (first >> 4);
+    let unframed = match unframe(body, limit_bytes) {
+        Ok(unframed) => unframed,
+        Err(FramingError::TooLarge { limit_bytes: told }) => return assert_eq!(told, limit_bytes),
+        Err(FramingError::Malformed(why)) => return assert!(!why.is_empty()),
+    };
+    let message = unframed.message;
+    assert_eq!(message, &body[PREFIX_BYTES..], "all that follows the prefix");
+    assert!(message.len() as u64 <= limit_bytes);
+    assert_eq!(framing::frame(message)[1..], body[1..], "the length is the one that was told");
+    assert_eq!(body[0], u8::from(unframed.is_compressed));
+    let encoding = match (unframed.is_compressed, first & 2) {
+        (false, _) => Encoding::Identity,
+        (true, 0) => Encoding::Gzip,
+        (true, _) => Encoding::Zstd,
+    };
+    let signal = Signal::ALL[usize::from(first & 1)];
+    let Ok(inflated) = inflate(Bytes::copy_from_slice(message), encoding, limit_bytes) else { return };
+    assert!(inflated.len() as u64 <= limit_bytes);
+    // what a request means is the property of another target: here it only has to be read
+    drop(read(signal, Format::Protobuf, &inflated));
 }
 
 /// Frames of the segment that is damaged.

@@ -106,6 +106,14 @@ impl Access {
         Ok(Bootstrap { ingest_key, login_token: login_token.text() })
     }
 
+    /// Whether there is such a tenant; `default` always is.
+    ///
+    /// # Errors
+    /// When the database fails ([`runtime::ErrorKind::Internal`]).
+    pub async fn has_tenant(&self, tenant: &TenantId) -> Result<bool, AccessError> {
+        Ok(sqlx::query_scalar(sql::HAS_TENANT).bind(tenant.as_str()).fetch_one(&self.db.writer).await?)
+    }
+
     async fn issue_login_token(&self, tenant: &TenantId) -> Result<Secret, AccessError> {
         let now = self.clock.unix_nanos();
         let token = Secret::new(self.random);

@@ -16,6 +16,7 @@ pub(crate) const FIND_KEY: &str = include_str!("sql/find_key.sql");
 pub(crate) const FIND_SESSION: &str = include_str!("sql/find_session.sql");
 pub(crate) const FIND_USER: &str = include_str!("sql/find_user.sql");
 pub(crate) const HAS_KEYS: &str = include_str!("sql/has_keys.sql");
+pub(crate) const HAS_TENANT: &str = include_str!("sql/has_tenant.sql");
 pub(crate) const LAST_AUDIT: &str = include_str!("sql/last_audit.sql");
 pub(crate) const LIMIT_KEY: &str = include_str!("sql/limit_key.sql");
 pub(crate) const LIST_AUDIT: &str = include_str!("sql/list_audit.sql");

@@ -51,6 +51,13 @@ async fn the_first_start_makes_one_key_and_a_restart_makes_none() {
 }
 
 #[tokio::test]
+async fn there_is_the_tenant_default_and_no_other() {
+    let (access, _db) = House::new().start().await;
+    assert!(access.has_tenant(&TenantId::default_tenant()).await.unwrap());
+    assert!(!access.has_tenant(&"shop".parse().unwrap()).await.unwrap());
+}
+
+#[tokio::test]
 async fn revoking_the_last_key_is_not_undone_by_a_restart() {
     let house = House::new();
     let (access, db) = house.start().await;

@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::RecordBatch;
 use runtime::{Listeners, Stop, metric};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use wal::Frame;
 
 use crate::connection::{self, Transport};
 use crate::intake::Intake;
@@ -86,6 +88,12 @@ impl Collector {
     /// The certificates in force; `None` when both listeners are plaintext. Someone has to [`Tls::follow`] their files.
     pub fn tls(&self) -> Option<&Tls> {
         self.tls.as_ref()
+    }
+
+    /// Takes note of a frame that the log holds from before the start, and what it reads to: the answer to it may never
+    /// have arrived, and then it comes again.
+    pub fn remember(&self, frame: &Frame, records: &RecordBatch) {
+        self.intake.remember(frame, records);
     }
 
     /// Serves until the stop is asked; then takes no new connection or request, and returns when those under way are

@@ -18,10 +18,10 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
 
-use crate::flood::{Allowance, Guarded};
+use crate::flood::Allowance;
 use crate::grpc::{self, AnswerBody};
+use crate::guard::Guarded;
 use crate::http_door;
-use crate::idle::Idle;
 use crate::intake::Intake;
 use crate::tls::{self, HandshakeError, Peer, Tls};
 
@@ -117,7 +117,7 @@ where
 {
     let allowance = Allowance::new();
     let builder = builder(transport, intake.settings.request_timeout);
-    let io = TokioIo::new(Guarded::new(Idle::new(socket, intake.settings.idle_timeout), Arc::clone(&allowance)));
+    let io = TokioIo::new(Guarded::new(socket, intake.settings.idle_timeout, Arc::clone(&allowance)));
     let age = intake.settings.max_connection_age.mul_f64(1.0 - Random.fraction() / 10.0);
     let lifetime = left_of_certificate(&client.peer, intake.now()).map_or(age, |left| left.min(age));
     let client = Arc::new(client);

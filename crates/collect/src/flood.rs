@@ -7,13 +7,10 @@
 //! nothing back.
 
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::{Context, Poll, ready};
 
 use runtime::metric;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 /// Frames a connection may have to its credit, and has at the start.
@@ -57,17 +54,24 @@ impl Allowance {
     }
 }
 
-/// A socket whose reads fail once its allowance is used up.
-pub(crate) struct Guarded<S> {
-    socket: S,
+/// What a connection was read so far, and what that takes from its allowance.
+pub(crate) struct Flood {
     allowance: Arc<Allowance>,
     frames: Frames,
     given_at: Instant,
 }
 
-impl<S> Guarded<S> {
-    pub fn new(socket: S, allowance: Arc<Allowance>) -> Self {
-        Self { socket, allowance, frames: Frames::Preface { seen: 0 }, given_at: Instant::now() }
+impl Flood {
+    pub fn new(allowance: Arc<Allowance>) -> Self {
+        Self { allowance, frames: Frames::Preface { seen: 0 }, given_at: Instant::now() }
+    }
+
+    /// Counts bytes that were just read; an error once the allowance is used up.
+    pub fn check(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self.frames.feed(bytes) {
+            0 => Ok(()),
+            tiny => self.charge(tiny),
+        }
     }
 
     /// Takes from the allowance, first giving what time has earned when it does not suffice.
@@ -84,42 +88,6 @@ impl<S> Guarded<S> {
         }
         metrics::counter!(metric::COLLECT_FLOODS).increment(1);
         Err(io::Error::new(io::ErrorKind::ConnectionAborted, "too many frames without a request"))
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut this.socket).poll_read(cx, buf))?;
-        let tiny = this.frames.feed(&buf.filled()[before..]);
-        Poll::Ready(if tiny == 0 { Ok(()) } else { this.charge(tiny) })
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().socket).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().socket).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().socket).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().socket).poll_shutdown(cx)
     }
 }
 

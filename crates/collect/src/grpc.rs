@@ -4,8 +4,9 @@
 //! through the capped reader, and because the codes of faults are ours to choose.
 //!
 //! ```text
-//! request and response body:  flag u8 (1 = compressed) | length u32 big endian | message
-//! trailers: grpc-status, grpc-message (percent-encoded), grpc-status-details-bin (base64 of google.rpc.Status)
+//! request and response body: one message in its prefix (otlp::framing)
+//! trailers: grpc-status, grpc-message (percent-encoded), grpc-status-details-bin (base64 of google.rpc.Status),
+//!            google.rpc.retryinfo-bin (base64 of google.rpc.RetryInfo, which is also among the details)
 //! ```
 
 use std::convert::Infallible;
@@ -14,14 +15,15 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::body::Incoming;
 use model::Signal;
-use otlp::{Format, message};
+use otlp::framing::{FramingError, frame};
+use otlp::{Format, framing, message};
 use runtime::inflate::Encoding;
 
 use crate::body;
@@ -29,12 +31,11 @@ use crate::connection::Client;
 use crate::intake::{Export, Intake, Receipt};
 use crate::status::Refusal;
 
-/// Length of a message's prefix.
-const PREFIX_BYTES: usize = 5;
-
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
+/// Where the Python SDK looks for what other clients find among the details.
+const RETRY_INFO: HeaderName = HeaderName::from_static("google.rpc.retryinfo-bin");
 const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
@@ -89,48 +90,32 @@ async fn export(intake: &Intake, client: &Client, request: Request<Incoming>) ->
         }
     };
     let mut admitted = intake.admit(&parts.headers, client).await?;
-    let limit_bytes = intake.settings.max_inflated_bytes.saturating_add(PREFIX_BYTES as u64);
+    let limit_bytes = intake.settings.max_inflated_bytes.saturating_add(framing::PREFIX_BYTES as u64);
     let framed = body::read(&mut body, limit_bytes, &mut admitted.reservation).await?;
-    let (wire, encoding) = unframe(framed, encoding, intake.settings.max_inflated_bytes)?;
+    let (wire, encoding) = unframe(&framed, encoding, intake.settings.max_inflated_bytes)?;
     let receipt = intake.store(admitted, Export { signal, format: Format::Protobuf, encoding, wire }).await?;
     Ok((signal, receipt))
 }
 
-/// Takes the one message out of its prefix.
-fn unframe(mut framed: Bytes, encoding: Encoding, limit_bytes: u64) -> Result<(Bytes, Encoding), Refusal> {
-    if framed.is_empty() {
-        return Err(Refusal::Framing("no message"));
-    }
-    let Some((&[flag, a, b, c, d], _)) = framed.split_first_chunk::<PREFIX_BYTES>() else {
-        return Err(Refusal::Framing("ends inside the prefix"));
-    };
-    let length = u32::from_be_bytes([a, b, c, d]);
-    if u64::from(length) > limit_bytes {
-        return Err(Refusal::TooLarge { limit_bytes });
-    }
-    let message = framed.split_off(PREFIX_BYTES);
-    match (message.len() as u64).cmp(&u64::from(length)) {
-        std::cmp::Ordering::Less => return Err(Refusal::Framing("ends inside the message")),
-        std::cmp::Ordering::Greater => return Err(Refusal::Framing("more than one message")),
-        std::cmp::Ordering::Equal => {}
-    }
-    match (flag, encoding) {
-        (0, _) => Ok((message, Encoding::Identity)),
-        (1, Encoding::Identity) => Err(Refusal::Framing("compressed, but grpc-encoding names no encoding")),
-        (1, encoding) => Ok((message, encoding)),
-        _ => Err(Refusal::Framing("compression flag is neither 0 nor 1")),
+/// Takes the one message out of its prefix, with what it is compressed by.
+fn unframe(framed: &Bytes, encoding: Encoding, limit_bytes: u64) -> Result<(Bytes, Encoding), Refusal> {
+    let unframed = framing::unframe(framed, limit_bytes).map_err(|error| match error {
+        FramingError::Malformed(problem) => Refusal::Framing(problem),
+        FramingError::TooLarge { limit_bytes } => Refusal::TooLarge { limit_bytes },
+    })?;
+    let message = framed.slice_ref(unframed.message);
+    match (unframed.is_compressed, encoding) {
+        (false, _) => Ok((message, Encoding::Identity)),
+        (true, Encoding::Identity) => Err(Refusal::Framing("compressed, but grpc-encoding names no encoding")),
+        (true, encoding) => Ok((message, encoding)),
     }
 }
 
 fn success(signal: Signal, receipt: &Receipt) -> Response<AnswerBody> {
     let message = message::export_response(signal, Format::Protobuf, receipt.rejected, &receipt.message);
-    let mut framed = BytesMut::with_capacity(PREFIX_BYTES + message.len());
-    framed.put_u8(0);
-    framed.put_u32(u32::try_from(message.len()).expect("answers are shortened to a few kilobytes"));
-    framed.extend_from_slice(&message);
     let mut trailers = HeaderMap::with_capacity(1);
     trailers.insert(STATUS, HeaderValue::from_static("0"));
-    let body = Full::new(framed.freeze()).with_trailers(std::future::ready(Some(Ok(trailers))));
+    let body = Full::from(frame(&message)).with_trailers(std::future::ready(Some(Ok(trailers))));
     let mut response = Response::new(body.boxed_unsync());
     response.headers_mut().insert(CONTENT_TYPE, GRPC);
     response.headers_mut().insert(ACCEPT_ENCODING, ACCEPTED);
@@ -146,10 +131,16 @@ fn failure(refusal: &Refusal) -> Response<AnswerBody> {
     headers.insert(STATUS, HeaderValue::from(status.code as i32));
     let text = HeaderValue::from_str(&percent_encode(&status.message));
     headers.insert(MESSAGE, text.expect("percent-encoded text is printable ASCII"));
-    let details = HeaderValue::from_str(&STANDARD_NO_PAD.encode(status.encode(Format::Protobuf)));
-    headers.insert(DETAILS, details.expect("base64 is printable ASCII"));
+    headers.insert(DETAILS, binary(&status.encode(Format::Protobuf)));
+    if let Some(retry_info) = status.retry_info() {
+        headers.insert(RETRY_INFO, binary(&retry_info));
+    }
     headers.insert(ACCEPT_ENCODING, ACCEPTED);
     response
+}
+
+fn binary(bytes: &[u8]) -> HeaderValue {
+    HeaderValue::from_str(&STANDARD_NO_PAD.encode(bytes)).expect("base64 is printable ASCII")
 }
 
 fn is_grpc_type(value: &HeaderValue) -> bool {

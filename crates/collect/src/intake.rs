@@ -5,18 +5,20 @@ use std::thread;
 use std::time::Duration;
 
 use access::{Grant, KeyLimits};
+use arrow::array::RecordBatch;
 use bytes::Bytes;
 use http::HeaderMap;
 use model::{EventBatch, Signal, TenantId, UnixNanos};
 use otlp::Arrival;
 use runtime::metric;
 use tokio::sync::Semaphore;
-use wal::Frame;
+use wal::{Frame, WalError};
 
 use crate::budget::{Budget, Reservation};
 use crate::connection::Client;
 use crate::ledger::{Account, Ledger};
 use crate::opening::{Opened, Work};
+use crate::resend::{Key, Resends, Turn};
 use crate::status::Refusal;
 use crate::tls::{Peer, PeerIdentity};
 use crate::{Door, Pressure, Settings, credential, opening};
@@ -34,6 +36,7 @@ pub(crate) struct Intake {
     door: Door,
     budget: Arc<Budget>,
     ledger: Ledger,
+    resends: Option<Arc<Resends>>,
     /// Lets as many large requests be decoded at once as there are processors; more would only share them.
     decodes: Arc<Semaphore>,
 }
@@ -81,7 +84,8 @@ impl Intake {
         metrics::gauge!(metric::COLLECT_DECODES).set(0.0);
         metrics::gauge!(metric::COLLECT_DECODES_LIMIT).set(decodes as f64);
         let (budget, decodes) = (Budget::new(limit_bytes), Arc::new(Semaphore::new(decodes)));
-        Self { settings, budget, ledger: Ledger::new(door.clock.clone()), decodes, door }
+        let resends = Resends::new(settings.resend_window, settings.max_resends).map(Arc::new);
+        Self { settings, budget, ledger: Ledger::new(door.clock.clone()), resends, decodes, door }
     }
 
     /// Checks everything that can be known before the body is read, so that what is refused here costs next to nothing.
@@ -155,25 +159,54 @@ impl Intake {
             redaction: self.door.redaction.clone(),
             arrival,
             account: Arc::clone(&account),
+            resends: self.resends.clone(),
             now_nanos: self.ledger.now_nanos(),
             limit_bytes: self.settings.max_inflated_bytes,
             reservation,
         };
         let opened = self.open(work).await?;
-        let Opened { payload, format, records, rejected, message, reservation, charged, verdict } = opened;
+        let Opened { payload, format, records, rejected, message, reservation, charged, verdict, digest } = opened;
+        metrics::counter!(metric::COLLECT_BYTES, "signal" => signal.as_str()).increment(charged.bytes);
         let accepted = records.num_rows() as u64;
         if accepted > 0 {
             let batch = EventBatch { tenant: tenant.clone(), signal, received_at, lsn: model::Lsn::default(), records };
             let frame = Frame { tenant, key_id, services, signal, format, received_at, payload };
-            let appended = self.door.wal.append(frame, batch).await;
             // the client sends it again: it must not pay twice
-            appended.inspect_err(|_| account.give_back(charged.bytes, charged.events, &verdict))?;
+            let give_back = |bytes: u64| account.give_back(bytes, charged.events, &verdict);
+            let is_new = self.keep(frame, batch, digest).await.inspect_err(|_| give_back(charged.bytes))?;
+            if !is_new {
+                // it was read all the same
+                give_back(0);
+                metrics::counter!(metric::COLLECT_RESENDS, "signal" => signal.as_str()).increment(1);
+                return Ok(Receipt { rejected, message });
+            }
         }
         drop(reservation);
         metrics::counter!(metric::COLLECT_ACCEPTED, "signal" => signal.as_str()).increment(accepted);
         metrics::counter!(metric::COLLECT_REJECTED, "signal" => signal.as_str()).increment(rejected);
-        metrics::counter!(metric::COLLECT_BYTES, "signal" => signal.as_str()).increment(charged.bytes);
         Ok(Receipt { rejected, message })
+    }
+
+    /// Makes the frame durable, unless it is the twin of one that is: whether it was new.
+    async fn keep(&self, frame: Frame, batch: EventBatch, digest: Option<u128>) -> Result<bool, WalError> {
+        let (Some(resends), Some(digest)) = (&self.resends, digest) else {
+            return self.door.wal.append(frame, batch).await.map(|_| true);
+        };
+        match resends.turn(&Key::of(&frame, digest), self.ledger.now_nanos()).await {
+            Turn::Kept => Ok(false),
+            Turn::Write(ticket) => ticket.write(self.door.wal.begin(frame, batch)?).await.map(|_| true),
+        }
+    }
+
+    /// Takes note of a frame that the log held at the start: the answer to it may never have arrived.
+    pub fn remember(&self, frame: &Frame, records: &RecordBatch) {
+        let Some(resends) = &self.resends else { return };
+        let age_nanos = self.now().0.saturating_sub(frame.received_at.0);
+        if age_nanos < resends.window_nanos()
+            && let Some(digest) = resends.digest(frame.signal, records, frame.received_at, &frame.payload)
+        {
+            resends.remember(Key::of(frame, digest), self.ledger.now_nanos().saturating_sub(age_nanos));
+        }
     }
 
     /// How long the request may take: what the client allows, at most the setting.

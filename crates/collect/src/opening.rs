@@ -17,6 +17,7 @@ use crate::cap::Verdict;
 use crate::intake::{BASE_BYTES, COPIES, Export};
 use crate::ledger::Account;
 use crate::redaction::Policy;
+use crate::resend::Resends;
 use crate::status::Refusal;
 
 /// Bodies that inflate by less than this are inflated in one go; others are measured first.
@@ -34,6 +35,8 @@ pub(crate) struct Work {
     pub redaction: Option<Arc<Policy>>,
     pub arrival: Arrival,
     pub account: Arc<Account>,
+    /// Says whether the request may be known when it comes again; `None` when nobody asks.
+    pub resends: Option<Arc<Resends>>,
     /// The moment that is charged, by the ledger's clock.
     pub now_nanos: i64,
     /// Most bytes after inflating.
@@ -52,6 +55,8 @@ pub(crate) struct Opened {
     pub reservation: Reservation,
     pub charged: Charged,
     pub verdict: Verdict,
+    /// What the request is known by when it comes again; `None` when it is not.
+    pub digest: Option<u128>,
 }
 
 /// What the key was charged.
@@ -81,7 +86,7 @@ pub(crate) fn open(work: Work) -> Result<Opened, Refusal> {
 }
 
 fn open_timed(work: Work) -> Result<Opened, Refusal> {
-    let Work { export, tenant, redaction, arrival, account, now_nanos, limit_bytes, .. } = work;
+    let Work { export, tenant, redaction, arrival, account, resends, now_nanos, limit_bytes, .. } = work;
     let Export { signal, format, encoding, wire } = export;
     let (mut reservation, wire_bytes) = (work.reservation, wire.len() as u64);
     let inflated = inflate_within(wire, encoding, limit_bytes, &mut reservation);
@@ -114,8 +119,12 @@ fn open_timed(work: Work) -> Result<Opened, Refusal> {
         otlp::Format::Protobuf => wal::Format::Protobuf,
         otlp::Format::Json => wal::Format::Json,
     };
+    let digest = |records: &RecordBatch, payload: &[u8]| {
+        resends.as_ref().and_then(|resends| resends.digest(signal, records, arrival.received_at, payload))
+    };
     let Some(kept) = &verdict.kept else {
-        return Ok(Opened { payload, format, records, rejected, message, reservation, charged, verdict });
+        let digest = digest(&records, &payload);
+        return Ok(Opened { payload, format, records, rejected, message, reservation, charged, verdict, digest });
     };
     rejected += verdict.rejected();
     let why = verdict.message(&account.limits, signal.as_str());
@@ -124,7 +133,8 @@ fn open_timed(work: Work) -> Result<Opened, Refusal> {
         .resize(wanted_bytes + bytes.saturating_mul(REWRITE_COPIES))
         .and_then(|()| rewrite(signal, &filter_record_batch(&records, kept).map_err(|_| Refusal::Rewrite)?, &arrival));
     let (payload, records) = rewritten.inspect_err(|_| account.give_back(charged.bytes, charged.events, &verdict))?;
-    Ok(Opened { payload, format: wal::Format::Protobuf, records, rejected, message, reservation, charged, verdict })
+    let (digest, format) = (digest(&records, &payload), wal::Format::Protobuf);
+    Ok(Opened { payload, format, records, rejected, message, reservation, charged, verdict, digest })
 }
 
 /// The request as it may be kept, in protobuf: only what was judged is kept, and of a JSON document that is what the

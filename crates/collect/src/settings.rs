@@ -29,6 +29,11 @@ pub struct Settings {
     /// A connection this old is asked to end when its requests are answered, so that clients spread anew over servers
     /// and certificates. Up to a tenth less, so that those who came together do not leave together.
     pub max_connection_age: Duration,
+    /// How long a request is remembered, so that one which comes again is acknowledged and not stored again; no time
+    /// remembers nothing.
+    pub resend_window: Duration,
+    /// Most requests remembered at once, at least 1; past it the oldest is forgotten before its time.
+    pub max_resends: usize,
     /// TLS for both listeners; `None` serves plaintext.
     pub tls: Option<TlsSettings>,
 }
@@ -46,6 +51,8 @@ impl Settings {
             idle_timeout: Duration::from_secs(120),
             trusted_proxies: TrustedProxies::default(),
             max_connection_age: Duration::from_secs(3_600),
+            resend_window: Duration::from_secs(600),
+            max_resends: 65_536,
             tls: None,
         }
     }

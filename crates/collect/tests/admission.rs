@@ -144,6 +144,8 @@ async fn over_grpc_a_key_over_its_bytes_gets_resource_exhausted_with_retry_info(
     let bytes = traces(vec![span(1)]).encoded_len() as u64;
     let secs = u8::try_from((bytes - 10).div_ceil(10)).expect("small");
     assert_eq!(details[0].value, [0x0a, 2, 0x08, secs]);
+    let alone = status.metadata().get_bin("google.rpc.retryinfo-bin").expect("where the Python SDK looks");
+    assert_eq!(alone.to_bytes().expect("base64"), details[0].value);
 }
 
 #[tokio::test(flavor = "multi_thread")]

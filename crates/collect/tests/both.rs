@@ -223,7 +223,7 @@ async fn otlp_15_an_answer_comes_after_the_fsync_of_its_frame() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn otlp_16_27_47_a_request_whose_answer_was_lost_is_told_as_the_same_rows_again() {
+async fn otlp_16_27_47_a_request_that_is_not_remembered_is_told_as_the_same_rows_again() {
     let house = House::open().await;
     house.gate.shut();
     let message = traces((1..=3).map(span).collect());
@@ -233,7 +233,7 @@ async fn otlp_16_27_47_a_request_whose_answer_was_lost_is_told_as_the_same_rows_
     house.gate.open();
     assert_eq!(raw(&house, TRACES, &[], body).await.code, "0");
     let batches = house.batches();
-    assert_eq!(batches.len(), 2, "both copies are kept: the log cannot know");
+    assert_eq!(batches.len(), 2, "both copies are kept");
     assert_eq!(batches[0].records, batches[1].records, "what readers fold copies by");
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use collect::Settings;
 use house::call::{Way, framed};
-use house::{DEADLINE, House, settings, span, traces};
+use house::{DEADLINE, House, frames, settings, span, traces};
 use http::{Request, Version};
 use http_body::{Body, Frame};
 use http_body_util::Full;
@@ -151,25 +151,9 @@ async fn otlp_28_a_call_cancelled_in_its_body_acknowledges_nothing_and_gives_bac
     assert_eq!(house.wal.end().0, 1, "nothing of what was cancelled is stored");
 }
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
-const PING: [u8; 17] = [0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
-const PING_TYPE: u8 = 6;
-
 /// A connection on which frames are written and read by hand.
 async fn by_hand(addr: std::net::SocketAddr) -> TcpStream {
-    let mut socket = TcpStream::connect(addr).await.expect("the collector listens");
-    socket.write_all(&[PREFACE, &SETTINGS].concat()).await.expect("sent");
-    socket
-}
-
-/// The next frame: type, flags and payload.
-async fn frame(socket: &mut TcpStream) -> std::io::Result<(u8, u8, Vec<u8>)> {
-    let mut head = [0; 9];
-    socket.read_exact(&mut head).await?;
-    let mut payload = vec![0; usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2])];
-    socket.read_exact(&mut payload).await?;
-    Ok((head[3], head[4], payload))
+    frames::greet(TcpStream::connect(addr).await.expect("the collector listens")).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -181,11 +165,11 @@ async fn otlp_30_pings_without_calls_are_answered_and_keep_the_connection() {
         let mut every = tokio::time::interval(Duration::from_millis(100));
         for _ in 0..12 {
             every.tick().await;
-            socket.write_all(&PING).await.expect("the connection is open");
+            socket.write_all(&frames::PING).await.expect("the connection is open");
             loop {
-                let (kind, flags, payload) = frame(&mut socket).await.expect("the connection is open");
-                if kind == PING_TYPE {
-                    assert_eq!((flags, payload.as_slice()), (1, &PING[9..]), "a pong");
+                let (kind, flags, payload) = frames::next(&mut socket).await.expect("the connection is open");
+                if kind == frames::PING_TYPE {
+                    assert_eq!((flags, payload.as_slice()), (1, &frames::PING[9..]), "a pong");
                     break;
                 }
             }
@@ -197,21 +181,8 @@ async fn otlp_30_pings_without_calls_are_answered_and_keep_the_connection() {
 async fn otlp_30_33_a_flood_of_pings_is_cut_and_others_do_not_notice() {
     let house = House::open().await;
     for addr in [house.grpc, house.http] {
-        let (mut reading, mut writing) = by_hand(addr).await.into_split();
-        let flood = async {
-            let many = PING.repeat(1_000);
-            let mut sent = 0;
-            while writing.write_all(&many).await.is_ok() {
-                sent += 1_000;
-            }
-            sent
-        };
-        let mut pongs = Vec::new();
-        let (sent, _) = tokio::time::timeout(DEADLINE, async { tokio::join!(flood, reading.read_to_end(&mut pongs)) })
-            .await
-            .expect("cut in time");
-        println!("cut after {} pongs, {sent} pings had been written", pongs.len() / 17);
-        assert!(pongs.len() / 17 < 10_000, "{} pongs were earned", pongs.len() / 17);
+        let pongs = frames::flood_with_pings(by_hand(addr).await).await;
+        assert!(pongs < 10_000, "{pongs} pongs were earned");
         let told = house.tell(Way::Grpc, Signal::Spans, &traces(vec![span(1)])).await;
         assert_eq!(told.code, 0);
     }
@@ -250,7 +221,7 @@ async fn otlp_32_limits_on_calls_and_headers_are_announced() {
     let house = House::open().await;
     for addr in [house.grpc, house.http] {
         let mut socket = by_hand(addr).await;
-        let (kind, _, payload) = frame(&mut socket).await.expect("settings come first");
+        let (kind, _, payload) = frames::next(&mut socket).await.expect("settings come first");
         assert_eq!(kind, 4);
         let told: Vec<(u16, u32)> = payload
             .chunks_exact(6)

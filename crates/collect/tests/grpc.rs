@@ -33,6 +33,12 @@ fn details(status: &Status) -> RpcStatus {
     RpcStatus::decode(status.details()).expect("google.rpc.Status in grpc-status-details-bin")
 }
 
+/// RetryInfo as it travels alone.
+fn alone(status: &Status) -> Vec<u8> {
+    let value = status.metadata().get_bin("google.rpc.retryinfo-bin").expect("a trailer of its own");
+    value.to_bytes().expect("base64").to_vec()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn otlp_01_07_09_22_29_both_services_take_every_encoding() {
     let house = House::open().await;
@@ -101,6 +107,7 @@ async fn otlp_02_05_24_oversize_is_permanent() {
         let refused = client.export(with_key(&house, traces(vec![large.clone()]))).await.expect_err("too large");
         assert_eq!(refused.code(), Code::ResourceExhausted, "{encoding:?}");
         assert!(details(&refused).details.is_empty(), "RetryInfo would make clients come back");
+        assert!(refused.metadata().get_bin("google.rpc.retryinfo-bin").is_none());
     }
     assert_eq!(house.wal.end().0, 0);
 }
@@ -117,6 +124,7 @@ async fn otlp_23_24_pressure_is_unavailable_with_retry_info() {
     assert_eq!(details.details[0].type_url, "type.googleapis.com/google.rpc.RetryInfo");
     // RetryInfo { retry_delay: Duration { seconds: 1 } }
     assert_eq!(details.details[0].value, [0x0a, 0x02, 0x08, 0x01]);
+    assert_eq!(alone(&refused), details.details[0].value, "where the Python SDK looks");
 }
 
 #[tokio::test(flavor = "multi_thread")]

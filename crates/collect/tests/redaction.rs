@@ -7,6 +7,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use collect::redaction::{KeyRule, MasterKey, Policy, Settings, ValueRule};
+use house::value::{array, list, pair, text};
 use house::{House, NOW, span, traces};
 use model::{Signal, TenantId};
 use proptest::prelude::*;
@@ -14,7 +15,7 @@ use prost::Message as _;
 use proto::collector::logs::v1::ExportLogsServiceRequest;
 use proto::collector::trace::v1::ExportTraceServiceRequest;
 use proto::common::v1::any_value::Value as Kind;
-use proto::common::v1::{AnyValue, ArrayValue, KeyValue, KeyValueList};
+use proto::common::v1::{AnyValue, KeyValue};
 use proto::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use proto::trace::v1::Span;
 use proto::trace::v1::span::Event;
@@ -30,24 +31,8 @@ fn rule(matches: &str, action: &str) -> KeyRule {
     KeyRule { matches: matches.to_owned(), action: action.to_owned() }
 }
 
-fn text(text: impl Into<String>) -> AnyValue {
-    AnyValue { value: Some(Kind::StringValue(text.into())) }
-}
-
 fn int(number: i64) -> AnyValue {
     AnyValue { value: Some(Kind::IntValue(number)) }
-}
-
-fn array(values: Vec<AnyValue>) -> AnyValue {
-    AnyValue { value: Some(Kind::ArrayValue(ArrayValue { values })) }
-}
-
-fn list(values: Vec<KeyValue>) -> AnyValue {
-    AnyValue { value: Some(Kind::KvlistValue(KeyValueList { values })) }
-}
-
-fn pair(key: &str, value: AnyValue) -> KeyValue {
-    KeyValue { key: key.to_owned(), value: Some(value), ..KeyValue::default() }
 }
 
 fn redacted(policy: &Policy, tenant: &str, span: Span) -> Span {

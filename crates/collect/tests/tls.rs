@@ -12,7 +12,7 @@ use arrow::array::AsArray as _;
 use bytes::Bytes;
 use collect::tls::{ClientAuth, ClientCertificates, Identity, Look, Tls, TlsSettings};
 use collect::{KEY_HEADER, Settings};
-use house::{DEADLINE, House, NOW, settings, span, traces};
+use house::{DEADLINE, House, NOW, frames, settings, span, traces};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::{http1, http2};
@@ -323,6 +323,24 @@ async fn http2_is_agreed_upon_where_it_is_offered_and_tls_1_2_still_works() {
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     connect(secured.house.grpc, config).await.expect_err("gRPC is HTTP/2");
     until("the refusal to be counted", async || failures("no_application_protocol") > 0.0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn otlp_33_a_flood_of_pings_is_cut_over_tls_as_it_is_in_plaintext() {
+    let secured = Secured::open(Ask::Nobody).await;
+    for addr in [secured.house.grpc, secured.house.http] {
+        let mut config = secured.client(None);
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let floods = counted("tracehound_collect_flood_connections_total", &[]);
+        let stream = frames::greet(connect(addr, config).await.expect("a handshake")).await;
+        let pongs = frames::flood_with_pings(stream).await;
+        assert!(pongs < 10_000, "{pongs} pongs were earned");
+        assert!(
+            counted("tracehound_collect_flood_connections_total", &[]) > floods,
+            "cut for the flood, and not for another reason"
+        );
+        assert_eq!(secured.post(None, secured.with_key()).await.expect("an answer").0, 200, "others do not notice");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

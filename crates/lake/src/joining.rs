@@ -7,6 +7,8 @@ use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, Int32Array, Record
 use arrow::compute::concat;
 use arrow::datatypes::{DataType, Int32Type, SchemaRef};
 use arrow::error::ArrowError;
+use foldhash::fast::RandomState;
+use model::column;
 
 /// The rows of `batches` one after the other. Each label occurs once in its dictionary afterwards, which arrow's own
 /// concatenation does not promise; without it a hundred small requests would carry a hundred copies of their resource.
@@ -17,7 +19,13 @@ pub(crate) fn join(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Record
     let mut columns = Vec::with_capacity(schema.fields().len());
     for (index, field) in schema.fields().iter().enumerate() {
         let parts: Vec<&dyn Array> = batches.iter().map(|batch| batch.column(index).as_ref()).collect();
-        columns.push(if is_label(field.data_type()) { join_labels(&parts)? } else { concat(&parts)? });
+        columns.push(if parts.iter().all(|part| column::is_empty(*part)) {
+            column::nulls(field.data_type(), parts.iter().map(|part| part.len()).sum())
+        } else if is_label(field.data_type()) {
+            join_labels(&parts)?
+        } else {
+            concat(&parts)?
+        });
     }
     RecordBatch::try_new(Arc::clone(schema), columns)
 }
@@ -30,7 +38,7 @@ fn is_label(data_type: &DataType) -> bool {
 fn join_labels(parts: &[&dyn Array]) -> Result<ArrayRef, ArrowError> {
     let rows = parts.iter().map(|part| part.len()).sum();
     let mut labels: Vec<&str> = Vec::new();
-    let mut known: HashMap<&str, i32> = HashMap::new();
+    let mut known: HashMap<&str, i32, RandomState> = HashMap::default();
     let mut keys: Vec<Option<i32>> = Vec::with_capacity(rows);
     for part in parts {
         let part = part.as_dictionary::<Int32Type>();

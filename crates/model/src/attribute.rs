@@ -58,16 +58,16 @@ impl<'a> Value<'a> {
         Self::Str(Cow::Borrowed(text))
     }
 
-    /// The tag character of the type.
-    pub fn tag(&self) -> char {
+    /// The tag of the type: one character.
+    pub fn tag(&self) -> &'static str {
         match self {
-            Self::Str(_) => 's',
-            Self::Int(_) => 'i',
-            Self::Double(_) => 'd',
-            Self::Bool(_) => 'b',
-            Self::Bytes(_) => 'x',
-            Self::Json(_) => 'j',
-            Self::Empty => 'n',
+            Self::Str(_) => "s",
+            Self::Int(_) => "i",
+            Self::Double(_) => "d",
+            Self::Bool(_) => "b",
+            Self::Bytes(_) => "x",
+            Self::Json(_) => "j",
+            Self::Empty => "n",
         }
     }
 
@@ -131,7 +131,7 @@ impl fmt::Display for Value<'_> {
 pub fn push_entry(out: &mut String, key: &str, value: &Value<'_>) {
     escape_into(out, key);
     out.push(ENTRY_SEPARATOR);
-    out.push(value.tag());
+    out.push_str(value.tag());
     match value {
         Value::Str(text) | Value::Json(text) => escape_into(out, text),
         other => out.push_str(&other.text()),

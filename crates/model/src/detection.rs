@@ -111,7 +111,7 @@ pub struct Detection {
     pub rule: RuleInfo,
     /// Group-by fields (or aliases) with their values, in the rule's order; for a rule without group-by, `service.name`.
     pub group: Vec<(String, String)>,
-    /// Event time of the event that completed the detection.
+    /// Event time of the event that completed the detection: the end of a span, the time of a log record.
     pub at: UnixNanos,
     /// First moment of the window; equal to `at` for a rule on single events.
     pub window_start: UnixNanos,

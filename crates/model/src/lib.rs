@@ -6,6 +6,7 @@
 
 pub mod attribute;
 pub mod batch;
+pub mod column;
 pub mod detection;
 pub mod field;
 pub mod id;

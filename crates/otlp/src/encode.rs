@@ -20,7 +20,7 @@ use proto::resource::v1::Resource;
 use proto::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 
 use crate::value::{any_value, key_value};
-use crate::{END_BEFORE_START, Format, json};
+use crate::{Format, json};
 
 /// Why rows could not be written as OTLP. Seen only when a file was written by other hands.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -169,10 +169,10 @@ fn span_of(rows: &Rows<'_>, row: usize) -> Result<Span, EncodeError> {
     let duration = duration.ok_or(EncodeError::Column(span::DURATION_NANOS))?.value(row);
     let start = rows.time(span::START_TIME, row)?;
     let mut end = start.saturating_add(duration);
-    if let Some(marked) = attributes.last().filter(|last| last.key == END_BEFORE_START && duration == 0)
+    if let Some(marked) = attributes.last().filter(|last| last.key == span::END_BEFORE_START && duration == 0)
         && let Some(proto::common::v1::any_value::Value::IntValue(backwards)) =
             marked.value.as_ref().and_then(|value| value.value.clone())
-        // a client may send the attribute itself; only what decoding could have written is taken back
+        // files by other hands may say anything; only what decoding could have written is taken back
         && (1..=start).contains(&backwards)
     {
         end = start - backwards;

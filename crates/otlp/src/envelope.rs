@@ -2,15 +2,14 @@
 //!
 //! Traces and logs use the same field numbers: a request holds ResourceSpans or ResourceLogs in field 1; those hold the
 //! resource in 1, the scopes in 2 and the schema URL in 3; a scope's message holds the scope in 1, records in 2, the
-//! schema URL in 3. The schema URL comes last on the wire, so each level is walked twice: once for what stands around
-//! the records, once for the records.
+//! schema URL in 3. The schema URL comes last on the wire, so what stands around records is set once they are read.
 
 use arrow::array::RecordBatch;
 
 use crate::fault::DecodeError;
 use crate::rejection::{Place, Reason, Rejections};
 use crate::tail::Tail;
-use crate::wire::Fields;
+use crate::wire::{Fields, Payload};
 use crate::{Decoded, MAX_EVENTS};
 
 /// The columns of one signal under construction.
@@ -18,7 +17,7 @@ pub(crate) trait Records<'a> {
     /// What a record is called in messages to the client.
     const NAME: &'static str;
     /// The shared columns.
-    fn tail(&mut self) -> &mut Tail;
+    fn tail(&mut self) -> &mut Tail<'a>;
     /// Adds the row of one record, or says why it can never be stored; then no column has changed.
     fn push(&mut self, record: &'a [u8]) -> Result<Option<Reason>, DecodeError>;
     /// The finished batch.
@@ -36,21 +35,22 @@ pub(crate) fn read<'a, R: Records<'a>>(request: &'a [u8], mut records: R) -> Res
             continue;
         }
         let resource = payload.bytes("resource")?;
-        let outer = around(resource, "resource")?;
-        records.tail().set_resource(&outer.parts, outer.schema_url)?;
+        let first_row = records.tail().row();
+        let mut outer = Around::default();
         place.scope = 0;
         let mut scopes = Fields::of(resource, "resource");
         while let Some((number, payload)) = scopes.next()? {
             if number != 2 {
+                outer.note(number, payload, "resource")?;
                 continue;
             }
-            let scope = payload.bytes("scope")?;
-            let inner = around(scope, "scope")?;
-            records.tail().set_scope(&inner.parts, inner.schema_url)?;
+            let scope_row = records.tail().row();
+            let mut inner = Around::default();
             place.record = 0;
-            let mut fields = Fields::of(scope, "scope");
+            let mut fields = Fields::of(payload.bytes("scope")?, "scope");
             while let Some((number, payload)) = fields.next()? {
                 if number != 2 {
+                    inner.note(number, payload, "scope")?;
                     continue;
                 }
                 seen += 1;
@@ -62,8 +62,10 @@ pub(crate) fn read<'a, R: Records<'a>>(request: &'a [u8], mut records: R) -> Res
                 }
                 place.record += 1;
             }
+            records.tail().set_scope(scope_row, &inner.parts, inner.schema_url)?;
             place.scope += 1;
         }
+        records.tail().set_resource(first_row, &outer.parts, outer.schema_url)?;
         place.resource += 1;
     }
     let mut message = rejections.message(seen, R::NAME);
@@ -76,20 +78,20 @@ pub(crate) fn read<'a, R: Records<'a>>(request: &'a [u8], mut records: R) -> Res
     Ok(Decoded { records: records.finish(), rejected: rejections.total(), message })
 }
 
+/// What stands around records.
+#[derive(Default)]
 struct Around<'a> {
     parts: Vec<&'a [u8]>,
     schema_url: &'a str,
 }
 
-fn around<'a>(bytes: &'a [u8], name: &'static str) -> Result<Around<'a>, DecodeError> {
-    let mut found = Around { parts: Vec::with_capacity(1), schema_url: "" };
-    let mut fields = Fields::of(bytes, name);
-    while let Some((number, payload)) = fields.next()? {
+impl<'a> Around<'a> {
+    fn note(&mut self, number: u32, payload: Payload<'a>, name: &'static str) -> Result<(), DecodeError> {
         match number {
-            1 => found.parts.push(payload.bytes(name)?),
-            3 => found.schema_url = payload.text("schema_url")?,
+            1 => self.parts.push(payload.bytes(name)?),
+            3 => self.schema_url = payload.text("schema_url")?,
             _ => {}
         }
+        Ok(())
     }
-    Ok(found)
 }

@@ -1,9 +1,9 @@
 //! OTLP bytes to columns and back.
 //!
-//! *Owns* the reading of OTLP requests (protobuf and JSON), the writing of them from stored rows, and the response
-//! messages. *Promises* that the same payload gives the same rows in the same order, that nothing a client sends can
-//! panic it or make it hold more than a small multiple of the payload, and that both encodings of a message mean the
-//! same. *Refuses to know* sockets, files and anyone's policy.
+//! *Owns* the reading of OTLP requests (protobuf and JSON), the writing of them from stored rows, the response
+//! messages, and the prefix that gRPC gives both. *Promises* that the same payload gives the same rows in the same
+//! order, that nothing a client sends can panic it or make it hold more than a small multiple of the payload, and that
+//! both encodings of a message mean the same. *Refuses to know* sockets, files and anyone's policy.
 //!
 //! JSON is first transcoded to protobuf ([`json`]), so there is one reader of messages: a borrowed walk over the wire
 //! bytes ([`wire`], [`envelope`]) that feeds column builders directly.
@@ -14,9 +14,11 @@ mod encode;
 mod envelope;
 mod event;
 mod fault;
+pub mod framing;
 mod json;
 mod log;
 pub mod message;
+mod recent;
 mod rejection;
 pub mod rewrite;
 mod span;
@@ -33,7 +35,6 @@ use model::{Signal, UnixNanos};
 pub use encode::{EncodeError, encode};
 pub use event::{SpanEvent, SpanLink, decode_events, decode_links};
 pub use fault::DecodeError;
-pub use span::END_BEFORE_START;
 
 /// Largest payload that is decoded, whatever the settings say: keeps every text column under the 2 GiB of its offsets.
 pub const MAX_PAYLOAD_BYTES: usize = 256 * 1024 * 1024;

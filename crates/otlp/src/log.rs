@@ -17,19 +17,19 @@ use crate::value;
 use crate::wire::Fields;
 
 /// Builders of the log columns.
-pub(crate) struct Logs {
+pub(crate) struct Logs<'a> {
     received_at: UnixNanos,
     time: Vec<i64>,
     observed: TimestampNanosecondBuilder,
     severity_number: Vec<i8>,
-    severity_text: Labels,
+    severity_text: Labels<'a>,
     body: Texts,
-    body_type: Labels,
-    event_name: Labels,
+    body_type: Labels<'a>,
+    event_name: Labels<'a>,
     trace_id: FixedSizeBinaryBuilder,
     span_id: FixedSizeBinaryBuilder,
     flags: Vec<u32>,
-    tail: Tail,
+    tail: Tail<'a>,
 }
 
 #[derive(Default)]
@@ -46,7 +46,7 @@ struct Wire<'a> {
     span_id: &'a [u8],
 }
 
-impl Logs {
+impl Logs<'_> {
     pub fn new(payload_bytes: usize, arrival: &Arrival) -> Self {
         let rows = (payload_bytes / 192).clamp(1, 16_384);
         Self {
@@ -54,10 +54,10 @@ impl Logs {
             time: Vec::with_capacity(rows),
             observed: TimestampNanosecondBuilder::with_capacity(rows).with_data_type(time_type()),
             severity_number: Vec::with_capacity(rows),
-            severity_text: Labels::default(),
-            body: Texts::default(),
-            body_type: Labels::default(),
-            event_name: Labels::default(),
+            severity_text: Labels::new(rows),
+            body: Texts::new(rows),
+            body_type: Labels::new(rows),
+            event_name: Labels::new(rows),
             trace_id: FixedSizeBinaryBuilder::with_capacity(rows, 16),
             span_id: FixedSizeBinaryBuilder::with_capacity(rows, 8),
             flags: Vec::with_capacity(rows),
@@ -66,10 +66,10 @@ impl Logs {
     }
 }
 
-impl<'a> Records<'a> for Logs {
+impl<'a> Records<'a> for Logs<'a> {
     const NAME: &'static str = "log_records";
 
-    fn tail(&mut self) -> &mut Tail {
+    fn tail(&mut self) -> &mut Tail<'a> {
         &mut self.tail
     }
 
@@ -85,7 +85,7 @@ impl<'a> Records<'a> for Logs {
         let body = wire.body.map(|bytes| value::read(bytes, "log_record.body", &mut self.tail.odd)).transpose()?;
         if let Some(body) = &body {
             self.body.put(row, &body.text());
-            self.body_type.put(row, body.tag().encode_utf8(&mut [0; 4]));
+            self.body_type.put(row, body.tag());
         }
         self.event_name.put_nonempty(row, wire.event_name);
         // OTLP: a record with an id that is not one is simply not associated with a trace

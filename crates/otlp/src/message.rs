@@ -1,7 +1,8 @@
 //! The answers to an export request, and the error body of both transports.
 //!
 //! An error is a `google.rpc.Status`: the code, a text for people, and details a client can act on. Over HTTP it is the
-//! body, in the encoding of the request; over gRPC it travels in the trailer `grpc-status-details-bin`.
+//! body, in the encoding of the request; over gRPC it travels in the trailer `grpc-status-details-bin`, and when to come
+//! back also alone, in `google.rpc.retryinfo-bin`: clients differ in which of the two they read.
 
 use std::time::Duration;
 
@@ -124,12 +125,17 @@ impl Status {
         }
     }
 
+    /// When to come back, as a `google.rpc.RetryInfo` in protobuf; `None` when coming back is no use.
+    pub fn retry_info(&self) -> Option<Vec<u8>> {
+        let delay = self.retry_after?;
+        let seconds = i64::try_from(delay.as_secs()).unwrap_or(i64::MAX);
+        let nanos = i32::try_from(delay.subsec_nanos()).expect("below one second");
+        Some(RetryInfo { retry_delay: Some(DurationMessage { seconds, nanos }) }.encode_to_vec())
+    }
+
     fn to_protobuf(&self) -> Vec<u8> {
         let mut details = Vec::new();
-        if let Some(delay) = self.retry_after {
-            let seconds = i64::try_from(delay.as_secs()).unwrap_or(i64::MAX);
-            let nanos = i32::try_from(delay.subsec_nanos()).expect("below one second");
-            let value = RetryInfo { retry_delay: Some(DurationMessage { seconds, nanos }) }.encode_to_vec();
+        if let Some(value) = self.retry_info() {
             details.push(AnyMessage { type_url: RETRY_INFO.to_owned(), value });
         }
         if let Some((field, description)) = &self.violation {

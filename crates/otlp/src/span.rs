@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, FixedSizeBinaryBuilder, Int8Array, Int64Array, RecordBatch, UInt32Array};
+use model::signal::span::END_BEFORE_START;
 use model::{Signal, SpanId, TraceId, UnixNanos, Value};
 
 use crate::Arrival;
@@ -14,9 +15,6 @@ use crate::fault::DecodeError;
 use crate::rejection::Reason;
 use crate::tail::{Tail, times};
 use crate::wire::{Fields, put_bytes};
-
-/// Attribute that marks a span whose end lies before its start: by how many nanoseconds. Its duration is stored as 0.
-pub const END_BEFORE_START: &str = "tracehound.end_before_start_nanos";
 
 /// Field numbers of the span's events and links, under which they are stored.
 pub(crate) const EVENTS_FIELD: u32 = 11;
@@ -30,7 +28,7 @@ pub(crate) struct Spans<'a> {
     parent: FixedSizeBinaryBuilder,
     trace_state: Texts,
     flags: Vec<u32>,
-    name: Labels,
+    name: Labels<'a>,
     kind: Vec<i8>,
     start: Vec<i64>,
     duration: Vec<i64>,
@@ -38,11 +36,11 @@ pub(crate) struct Spans<'a> {
     status_message: Texts,
     events: Blobs,
     links: Blobs,
-    exception_type: Labels,
+    exception_type: Labels<'a>,
     exception_message: Texts,
     dropped_events: Counts,
     dropped_links: Counts,
-    tail: Tail,
+    tail: Tail<'a>,
     raw: Vec<u8>,
     /// Attributes, events and links of the span being read.
     attributes: Vec<&'a [u8]>,
@@ -88,20 +86,20 @@ impl<'a> Spans<'a> {
             trace_id: FixedSizeBinaryBuilder::with_capacity(rows, 16),
             span_id: FixedSizeBinaryBuilder::with_capacity(rows, 8),
             parent: FixedSizeBinaryBuilder::with_capacity(rows, 8),
-            trace_state: Texts::default(),
+            trace_state: Texts::new(rows),
             flags: Vec::with_capacity(rows),
-            name: Labels::default(),
+            name: Labels::new(rows),
             kind: Vec::with_capacity(rows),
             start: Vec::with_capacity(rows),
             duration: Vec::with_capacity(rows),
             status: Vec::with_capacity(rows),
-            status_message: Texts::default(),
-            events: Blobs::default(),
-            links: Blobs::default(),
-            exception_type: Labels::default(),
-            exception_message: Texts::default(),
-            dropped_events: Counts::default(),
-            dropped_links: Counts::default(),
+            status_message: Texts::new(rows),
+            events: Blobs::new(rows),
+            links: Blobs::new(rows),
+            exception_type: Labels::new(rows),
+            exception_message: Texts::new(rows),
+            dropped_events: Counts::new(rows),
+            dropped_links: Counts::new(rows),
             tail: Tail::new(rows, arrival),
             raw: Vec::new(),
             attributes: Vec::with_capacity(32),
@@ -209,7 +207,7 @@ impl<'a> Spans<'a> {
 impl<'a> Records<'a> for Spans<'a> {
     const NAME: &'static str = "spans";
 
-    fn tail(&mut self) -> &mut Tail {
+    fn tail(&mut self) -> &mut Tail<'a> {
         &mut self.tail
     }
 

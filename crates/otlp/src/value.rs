@@ -46,16 +46,22 @@ pub(crate) fn read_pair<'a>(
     odd: &mut Oddities,
 ) -> Result<(&'a str, Value<'a>), DecodeError> {
     let (key, value) = split_pair(bytes, field, odd)?;
-    Ok((text_key(key, field)?, read(value, field, odd)?))
+    Ok((text_of(key, field)?, read(value, field, odd)?))
 }
 
-/// A key as text.
-pub(crate) fn text_key<'a>(key: &'a [u8], field: &'static str) -> Result<&'a str, DecodeError> {
+/// A key or value as text.
+pub(crate) fn text_of<'a>(key: &'a [u8], field: &'static str) -> Result<&'a str, DecodeError> {
     std::str::from_utf8(key).map_err(|_| DecodeError::Protobuf { field, problem: "not valid UTF-8" })
 }
 
 /// Reads an AnyValue message.
 pub(crate) fn read<'a>(bytes: &'a [u8], field: &'static str, odd: &mut Oddities) -> Result<Value<'a>, DecodeError> {
+    // nearly all values: a short text and nothing else
+    if let [0x0a, length @ 0..0x80, text @ ..] = bytes
+        && text.len() == usize::from(*length)
+    {
+        return text_of(text, field).map(Value::str);
+    }
     Ok(match node(bytes, field, odd)? {
         Node::Str(text) => Value::str(text),
         Node::Bool(flag) => Value::Bool(flag),
@@ -155,7 +161,7 @@ fn write_json(
                 }
                 separate(out, start);
                 let (key, value) = split_pair(payload.bytes(field)?, field, odd)?;
-                write_json_text(out, text_key(key, field)?);
+                write_json_text(out, text_of(key, field)?);
                 out.push(':');
                 let value = node(value, field, odd)?;
                 write_json(out, value, depth + 1, field, odd)?;

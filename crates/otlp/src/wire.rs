@@ -64,7 +64,35 @@ impl<'a> Fields<'a> {
     }
 
     /// The next field with its number; `None` at the end. Groups are skipped, as no OTLP message has any.
+    #[inline]
     pub fn next(&mut self) -> Result<Option<(u32, Payload<'a>)>, DecodeError> {
+        // nearly all fields: a number below 16, and a short length or number
+        let number = |tag: u8| u32::from(tag >> 3);
+        let found = match self.rest {
+            [tag @ 8..0x80, length @ 0..0x80, rest @ ..] if tag & 7 == 2 => {
+                let split = rest.split_at_checked(usize::from(*length));
+                split.map(|(taken, rest)| (number(*tag), Payload::Bytes(taken), rest))
+            }
+            [tag @ 8..0x80, low @ 0x80..=0xff, high @ 0..0x80, rest @ ..] if tag & 7 == 2 => {
+                let split = rest.split_at_checked(usize::from(*high) << 7 | usize::from(*low & 0x7f));
+                split.map(|(taken, rest)| (number(*tag), Payload::Bytes(taken), rest))
+            }
+            [tag @ 8..0x80, value @ 0..0x80, rest @ ..] if tag & 7 == 0 => {
+                Some((number(*tag), Payload::Varint(u64::from(*value)), rest))
+            }
+            [tag @ 8..0x80, rest @ ..] if tag & 7 == 1 => rest
+                .split_first_chunk()
+                .map(|(taken, rest)| (number(*tag), Payload::Fixed64(u64::from_le_bytes(*taken)), rest)),
+            _ => None,
+        };
+        if let Some((number, payload, rest)) = found {
+            self.rest = rest;
+            return Ok(Some((number, payload)));
+        }
+        self.next_of_any()
+    }
+
+    fn next_of_any(&mut self) -> Result<Option<(u32, Payload<'a>)>, DecodeError> {
         let mut open_groups = [0_u32; MAX_GROUPS];
         let mut depth = 0;
         while !self.rest.is_empty() {

@@ -76,6 +76,20 @@ proptest! {
     }
 
     #[test]
+    fn what_was_said_before_reads_as_it_did_the_first_time(request in sample::traces(), logs in sample::logs()) {
+        for (signal, once) in [(Signal::Spans, request.encode_to_vec()), (Signal::Logs, logs.encode_to_vec())] {
+            // protobuf: a message behind itself holds every element twice
+            let twice = once.repeat(2);
+            let once = read(signal, Format::Protobuf, &once).expect("valid protobuf").records;
+            let twice = read(signal, Format::Protobuf, &twice).expect("valid protobuf").records;
+            let rows = once.num_rows();
+            assert_eq!(twice.num_rows(), 2 * rows);
+            assert_same(&twice.slice(0, rows), &once, "when more follows");
+            assert_same(&twice.slice(rows, rows), &once, "when it is said again");
+        }
+    }
+
+    #[test]
     fn damaged_protobuf_is_an_error_or_other_rows_never_a_panic(
         request in sample::traces(),
         damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),

@@ -3,14 +3,15 @@
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, TimestampNanosecondType};
 use model::attribute::{self, Value};
+use model::signal::span::END_BEFORE_START;
 use model::view::text_at;
 use model::{Signal, UnixNanos, signal};
-use otlp::{Arrival, DecodeError, Decoded, END_BEFORE_START, Format, decode, decode_events, decode_links};
+use otlp::{Arrival, DecodeError, Decoded, Format, decode, decode_events, decode_links};
 use prost::Message;
 use proto::collector::logs::v1::ExportLogsServiceRequest;
 use proto::collector::trace::v1::ExportTraceServiceRequest;
 use proto::common::v1::any_value::Value as Kind;
-use proto::common::v1::{AnyValue, ArrayValue, KeyValue};
+use proto::common::v1::{AnyValue, ArrayValue, InstrumentationScope, KeyValue};
 use proto::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use proto::resource::v1::Resource;
 use proto::trace::v1::span::{Event, Link};
@@ -133,16 +134,36 @@ fn the_server_says_whether_the_credential_lists_the_service() {
 }
 
 #[test]
-fn what_a_client_says_of_an_end_before_the_start_survives_a_round_trip() {
-    let marked = |backwards: i64| Span {
-        end_time_unix_nano: RECEIVED as u64,
-        attributes: vec![pair(END_BEFORE_START, Kind::IntValue(backwards))],
-        ..span()
+fn no_client_forges_a_name_that_is_the_servers_own() {
+    let forged = || {
+        let names =
+            [signal::KEY_ID, signal::SERVICE_VERIFIED, END_BEFORE_START, attribute::SCHEMA_URL, attribute::DROPPED];
+        let mut attributes: Vec<_> = names.map(|name| pair(name, Kind::IntValue(5))).into();
+        attributes.push(text("own", "kept"));
+        attributes
     };
-    let batch = rows([-5, 0, 5, RECEIVED, RECEIVED + 1, i64::MIN].map(marked).into());
+    let mut message = request(vec![
+        Span { end_time_unix_nano: RECEIVED as u64, attributes: forged(), ..span() },
+        Span { end_time_unix_nano: RECEIVED as u64 - 7, attributes: forged(), ..span() },
+    ]);
+    let around = &mut message.resource_spans[0];
+    around.resource = Some(Resource { attributes: forged(), ..Resource::default() });
+    around.scope_spans[0].scope = Some(InstrumentationScope { attributes: forged(), ..Default::default() });
+    let batch = read(&message).expect("valid").records;
+    let own = ("own".to_owned(), Value::str("kept"));
+    assert_eq!(rest(&batch, 0), [own.clone()]);
+    assert_eq!(rest(&batch, 1), [own, (END_BEFORE_START.to_owned(), Value::Int(7))], "the server's mark is there");
+    for column in [signal::RESOURCE, signal::SCOPE] {
+        let list = cell(&batch, column, 0).expect("has an attribute");
+        assert_eq!(attribute::parse_list(list).count(), 1, "{column}: {list:?}");
+    }
+    // what is written back says what the client said of its times
     let encoded = otlp::encode(Signal::Spans, Format::Protobuf, &batch).expect("follows the schema");
-    let arrival = Arrival { received_at: UnixNanos(RECEIVED), key_id: Some("k1".into()), ..Arrival::default() };
-    assert_eq!(decode(Signal::Spans, Format::Protobuf, &encoded, &arrival).expect("valid").records, batch);
+    let written = ExportTraceServiceRequest::decode(encoded.as_slice()).expect("OTLP");
+    let written = &written.resource_spans[0].scope_spans[0].spans;
+    let ends: Vec<_> = written.iter().map(|span| span.end_time_unix_nano as i64 - RECEIVED).collect();
+    assert_eq!(ends, [0, -7]);
+    assert!(written.iter().all(|span| span.attributes.len() == 1));
 }
 
 #[test]

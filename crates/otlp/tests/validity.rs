@@ -203,7 +203,7 @@ fn otlp_66_67_68_no_clock_is_judged_by_the_start_of_a_span() {
     assert_eq!(starts(&decoded.records), expected, "true times");
     let durations = decoded.records.column_by_name(signal::span::DURATION_NANOS).expect("in the schema");
     assert_eq!(durations.as_primitive::<Int64Type>().values(), &[3 * DAY as i64, 5, 5, 1, 0, 0]);
-    let backwards = (otlp::END_BEFORE_START.to_owned(), Value::Int(7));
+    let backwards = (signal::span::END_BEFORE_START.to_owned(), Value::Int(7));
     assert_eq!(rest(&decoded.records, 5), [backwards], "an end before the start is marked");
 }
 

@@ -73,7 +73,7 @@ impl Queue {
     }
 
     fn push(&self, batch: EventBatch) {
-        let bytes = batch.records.get_array_memory_size() as u64;
+        let bytes = model::column::memory_bytes(&batch.records);
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.bytes + bytes <= self.limit_bytes {
             waiting.bytes += bytes;

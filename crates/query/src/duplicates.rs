@@ -1,8 +1,9 @@
 //! Spans that were sent twice.
 //!
-//! A client that never saw our acknowledgement sends the same spans again, and both copies are kept: the log cannot
-//! know. Here the copies fold into one. Only true copies do: two spans that share an id and differ in anything else
-//! (Zipkin-style clients and servers do that) are two spans.
+//! A client that never saw our acknowledgement sends the same spans again. The collector knows a request that comes
+//! again for a while; what comes later, or packed otherwise, is kept twice. Here such copies fold into one. Only true
+//! copies do: two spans that share an id and differ in anything else (Zipkin-style clients and servers do that) are two
+//! spans.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

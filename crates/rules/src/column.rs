@@ -1,10 +1,12 @@
 //! The values of a batch, interned per field, so that a question is asked once per distinct value.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{Int8Type, Int32Type, Int64Type};
+use foldhash::fast::RandomState;
 use model::attribute::{self, ENTRY_SEPARATOR, Value};
 use model::signal;
 
@@ -13,6 +15,9 @@ use crate::expression::{Rows, some};
 use crate::field::Source;
 
 const ABSENT: u32 = u32::MAX;
+
+/// A map over what senders say: quick, and seeded anew in every process.
+type Map<K, V> = HashMap<K, V, RandomState>;
 
 /// One field of a batch: distinct values, and for each row which one it has.
 #[derive(Debug, Default)]
@@ -56,12 +61,12 @@ impl Interned {
 /// Fills an [`Interned`] from its sources, best first.
 struct Filler {
     field: Interned,
-    index: HashMap<Box<str>, u32>,
+    index: Map<Box<str>, u32>,
 }
 
 impl Filler {
     fn new(rows: usize) -> Self {
-        Self { field: Interned { keys: vec![ABSENT; rows], ..Interned::default() }, index: HashMap::new() }
+        Self { field: Interned { keys: vec![ABSENT; rows], ..Interned::default() }, index: Map::default() }
     }
 
     fn key(&mut self, text: &str) -> u32 {
@@ -117,6 +122,20 @@ impl Filler {
         }
     }
 
+    /// Fills the rows of a column of numbers, writing each distinct number once.
+    fn fill_numbers<N: Copy + Eq + Hash, T: AsRef<str>>(
+        &mut self,
+        numbers: impl Iterator<Item = Option<N>>,
+        text: impl Fn(&N) -> T,
+    ) {
+        let mut known: Map<N, u32> = Map::default();
+        for (row, number) in numbers.enumerate() {
+            let Some(number) = number.filter(|_| self.field.keys[row] == ABSENT) else { continue };
+            let key = *known.entry(number).or_insert_with(|| self.key(text(&number).as_ref()));
+            self.field.keys[row] = key;
+        }
+    }
+
     fn fill_column(&mut self, column: &ArrayRef) {
         if column.null_count() == column.len() {
             return;
@@ -125,11 +144,9 @@ impl Filler {
             let present = (0..texts.len()).filter(|row| texts.is_valid(*row));
             present.for_each(|row| self.fill(row, texts.value(row)));
         } else if let Some(ints) = column.as_primitive_opt::<Int64Type>() {
-            let present = (0..ints.len()).filter(|row| ints.is_valid(*row));
-            present.for_each(|row| self.fill(row, &ints.value(row).to_string()));
+            self.fill_numbers(ints.iter(), i64::to_string);
         } else if let Some(small) = column.as_primitive_opt::<Int8Type>() {
-            let present = (0..small.len()).filter(|row| small.is_valid(*row));
-            present.for_each(|row| self.fill(row, &small.value(row).to_string()));
+            self.fill_numbers(small.iter(), i8::to_string);
         } else if let Some(bytes) = column.as_fixed_size_binary_opt() {
             let present = (0..bytes.len()).filter(|row| bytes.is_valid(*row));
             present.for_each(|row| self.fill(row, &hex::encode(bytes.value(row))));
@@ -166,8 +183,8 @@ pub struct Columns<'b> {
 #[derive(Debug, Default)]
 pub struct Plan {
     fields: Vec<Vec<Source>>,
-    numbers: HashMap<String, usize>,
-    rest: HashMap<String, usize>,
+    numbers: Map<String, usize>,
+    rest: Map<String, usize>,
 }
 
 impl Plan {
@@ -255,13 +272,17 @@ impl<'b> Columns<'b> {
                 Source::Named(name, naming) => {
                     let column = batch.column_by_name(name).and_then(|column| column.as_primitive_opt::<Int8Type>());
                     if let Some(numbers) = column {
-                        (0..numbers.len()).for_each(|row| filler.fill(row, naming.name(numbers.value(row))));
+                        filler.fill_numbers(numbers.values().iter().map(|number| Some(*number)), |number| {
+                            naming.name(*number)
+                        });
                     }
                 }
                 Source::Millis(name) => {
                     let column = batch.column_by_name(name).and_then(|column| column.as_primitive_opt::<Int64Type>());
                     if let Some(nanos) = column {
-                        (0..nanos.len()).for_each(|row| filler.fill(row, &(nanos.value(row) as f64 / 1e6).to_string()));
+                        filler.fill_numbers(nanos.values().iter().map(|nanos| Some(*nanos)), |nanos| {
+                            (*nanos as f64 / 1e6).to_string()
+                        });
                     }
                 }
                 Source::Rest(key) => {
@@ -299,7 +320,7 @@ impl<'b> Columns<'b> {
                 }
             }
         }
-        let mut known: HashMap<&str, bool> = HashMap::new();
+        let mut known: Map<&str, bool> = Map::default();
         each_entry(self.batch, |row, entry| {
             if let Some((_, tagged)) = entry.split_once(ENTRY_SEPARATOR) {
                 flags[row] |= *known.entry(tagged).or_insert_with(|| {

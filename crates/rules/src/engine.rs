@@ -21,7 +21,7 @@ use crate::set::{Compiled, CompiledBody, CompiledCorrelation, CompiledEvent, Fee
 /// How the engine behaves. The defaults are for live use.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
-    /// How much later than the newest event an event may be and still count.
+    /// How much later than the newest event an event may be and still count. Spans are judged by their ends.
     pub lateness: Duration,
     /// Groups one correlation remembers per tenant.
     pub groups_per_rule: usize,

@@ -1,7 +1,13 @@
 //! A batch as the engine sees it: rows with a time and an identity.
+//!
+//! The time of a span is its end. Only then is known what came of it, only then does its sender let go of it, and so no
+//! span is late for having taken long: a bound on lateness says how long an event may be on its way, and nothing of how
+//! long it lasted. A span that ends before it starts, or never, stands at its start.
+
+use std::borrow::Cow;
 
 use arrow::array::{Array, AsArray, FixedSizeBinaryArray, RecordBatch, UInt32Array, UInt64Array};
-use arrow::datatypes::{TimestampNanosecondType, UInt32Type, UInt64Type};
+use arrow::datatypes::{Int64Type, TimestampNanosecondType, UInt32Type, UInt64Type};
 use model::{EventBatch, EventId, LogId, Lsn, Signal, SpanId, TraceId, signal};
 
 /// Rows of one batch, its columns found once.
@@ -11,7 +17,7 @@ pub struct Events<'b> {
     pub records: &'b RecordBatch,
     /// What kind of events; `None` offline, where every rule applies.
     pub signal: Option<Signal>,
-    times: &'b [i64],
+    times: Cow<'b, [i64]>,
     lsn: Lsn,
     first_line: usize,
     trace_ids: Option<&'b FixedSizeBinaryArray>,
@@ -26,6 +32,10 @@ impl<'b> Events<'b> {
         let records = &batch.records;
         let column = records.column_by_name(batch.signal.time_column())?;
         let times = column.as_primitive_opt::<TimestampNanosecondType>()?.values();
+        let times = match batch.signal {
+            Signal::Spans => ends(times, records).map_or(Cow::Borrowed(&**times), Cow::Owned),
+            Signal::Logs => Cow::Borrowed(&**times),
+        };
         let ids = |name: &str| records.column_by_name(name).and_then(|column| column.as_fixed_size_binary_opt());
         Some(Self {
             trace_ids: ids(signal::TRACE_ID),
@@ -34,7 +44,8 @@ impl<'b> Events<'b> {
             rows: records.column_by_name(signal::ROW).and_then(|column| column.as_primitive_opt::<UInt32Type>()),
             signal: Some(batch.signal),
             lsn: batch.lsn,
-            ..Self::external(records, times, 0)
+            times,
+            ..Self::external(records, &[], 0)
         })
     }
 
@@ -43,7 +54,7 @@ impl<'b> Events<'b> {
         Self {
             records,
             signal: None,
-            times,
+            times: Cow::Borrowed(times),
             lsn: Lsn(0),
             first_line,
             trace_ids: None,
@@ -87,6 +98,12 @@ impl<'b> Events<'b> {
             row: self.rows.map_or(u32::try_from(row).unwrap_or(u32::MAX), |rows| rows.value(row)),
         }
     }
+}
+
+/// Where spans that begin at `starts` end.
+fn ends(starts: &[i64], records: &RecordBatch) -> Option<Vec<i64>> {
+    let durations = records.column_by_name(signal::span::DURATION_NANOS)?.as_primitive_opt::<Int64Type>()?.values();
+    Some(starts.iter().zip(durations.iter()).map(|(start, duration)| start.saturating_add(*duration)).collect())
 }
 
 fn bytes(column: Option<&FixedSizeBinaryArray>, row: usize) -> Option<&[u8]> {

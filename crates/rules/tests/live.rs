@@ -16,10 +16,16 @@ use rules::{Engine, RuleBook, RuleCounters, RuleSet, Settings};
 const SECOND: i64 = 1_000_000_000;
 const START: i64 = 1_767_225_600 * SECOND;
 
+/// What every span lasts at least.
+const SHORT_NANOS: i64 = 2_500_000;
+
 /// An event of a test; every field but the time may be empty.
 #[derive(Debug, Clone, Default)]
 struct Event {
+    /// When it ended.
     second: i64,
+    /// How long before it began.
+    lasted_secs: i64,
     number: u8,
     route: &'static str,
     status: Option<i64>,
@@ -62,15 +68,16 @@ fn spans(events: &[Event]) -> EventBatch {
         };
         Arc::new(FixedSizeBinaryArray::try_from_iter(events.iter().map(id)).expect("ids"))
     };
-    let times = events.iter().map(|event| START + event.second * SECOND);
+    let durations = || events.iter().map(|event| event.lasted_secs * SECOND + SHORT_NANOS);
+    let starts = events.iter().zip(durations()).map(|(event, lasted)| START + event.second * SECOND - lasted);
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("trace_id", ids(16)),
         ("span_id", ids(8)),
         ("name", labels(events.iter().map(|_| Some("POST /login")).collect())),
         ("kind", Arc::new(Int8Array::from_iter_values(events.iter().map(|_| 2)))),
         ("status_code", Arc::new(Int8Array::from_iter_values(events.iter().map(|_| 2)))),
-        ("start_time", Arc::new(TimestampNanosecondArray::from_iter_values(times).with_timezone("+00:00"))),
-        ("duration_nanos", Arc::new(Int64Array::from_iter_values(events.iter().map(|_| 2_500_000)))),
+        ("start_time", Arc::new(TimestampNanosecondArray::from_iter_values(starts).with_timezone("+00:00"))),
+        ("duration_nanos", Arc::new(Int64Array::from_iter_values(durations()))),
         ("service", labels(events.iter().map(|_| Some("gateway")).collect())),
         ("resource", labels(resources.iter().map(|list| Some(list.as_str())).collect())),
         ("http.route", labels(events.iter().map(|event| some(event.route)).collect())),
@@ -254,6 +261,23 @@ fn an_event_is_counted_once_and_only_with_its_group_and_in_time() {
     assert_eq!(engine.evaluate(&spans(&[login(3, 6, "u1")]), LATER), []);
     assert_eq!(counters(&engine, "many").late, 1);
     assert_eq!(counters(&engine, "failed").matched, 10);
+}
+
+#[test]
+fn otlp_68_a_span_is_late_by_its_end_and_not_for_having_taken_long() {
+    let mut engine = Engine::new(compile(&three_in_a_minute("")));
+    let long = |second, number| Event { lasted_secs: 3_600, ..login(second, number, "u1") };
+    engine.evaluate(&spans(&[login(5_000, 1, "u9")]), LATER);
+    // each began an hour before; one more arrives too late, although it is short
+    let found =
+        engine.evaluate(&spans(&[long(4_999, 2), long(4_950, 3), long(4_960, 4), login(4_939, 5, "u1")]), LATER);
+    assert_eq!((moments(&found), counters(&engine, "many").late), (vec!["4999 u1".to_owned()], 1));
+    let detection = &found[0];
+    assert_eq!((detection.at, detection.window_start), (at(4_999), at(4_939)), "windows slide over ends");
+    // begun before all of them, ended after: it moves the watermark, and what ended long before it is late
+    engine.evaluate(&spans(&[Event { lasted_secs: 9_000, ..login(9_000, 6, "u9") }]), LATER);
+    engine.evaluate(&spans(&[login(8_000, 7, "u1")]), LATER);
+    assert_eq!(counters(&engine, "many").late, 2);
 }
 
 #[test]

@@ -25,7 +25,12 @@ pub const COLLECT_UNVERIFIED: &str = "tracehound_collect_unverified_events_total
 /// What the limits of keys turned away. Label `limit`: requests for events_per_sec, bytes_per_sec and cidrs; events for
 /// services, max_operations and max_trace_events.
 pub const COLLECT_OVER_QUOTA: &str = "tracehound_collect_over_quota_total";
-/// What is remembered for the limits of keys. Label `what` (keys, operations, traces).
+/// Requests acknowledged without being stored, for they had been before. Label `signal`.
+pub const COLLECT_RESENDS: &str = "tracehound_collect_resent_requests_total";
+/// Requests forgotten before their time because too many were remembered: when they come again they are stored again.
+pub const COLLECT_RESENDS_FORGOTTEN: &str = "tracehound_collect_resends_forgotten_total";
+/// What is remembered for the limits of keys (`what` is keys, operations, traces), and to know what was sent twice
+/// (requests).
 pub const COLLECT_TRACKED: &str = "tracehound_collect_tracked";
 /// Open connections. Label `transport`.
 pub const COLLECT_CONNECTIONS: &str = "tracehound_collect_connections";

@@ -24,7 +24,7 @@ mod writer;
 pub use cursor::ReaderName;
 pub use error::WalError;
 pub use frame::{Format, Frame};
-pub use log::Wal;
+pub use log::{Appending, Wal};
 pub use reader::{Entry, Reader};
 pub use recovery::Recovery;
 pub use settings::{Settings, SyncMode};

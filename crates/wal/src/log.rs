@@ -1,7 +1,9 @@
 //! The handle that the rest of the house holds.
 
 use std::fs;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::thread::{self, JoinHandle};
 
 use model::Lsn;
@@ -30,6 +32,33 @@ impl<T> Clone for Wal<T> {
 impl<T> std::fmt::Debug for Wal<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Wal").field("end", &self.handle.shelf.end()).finish_non_exhaustive()
+    }
+}
+
+/// A frame on its way to disk: resolves as [`Wal::append`] does, once. Dropping it does not take the frame back.
+#[must_use = "a frame is durable when this resolves"]
+pub struct Appending {
+    shelf: Arc<Shelf>,
+    answered: oneshot::Receiver<Result<Lsn, WalError>>,
+}
+
+impl Future for Appending {
+    type Output = Result<Lsn, WalError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let answer = ready!(Pin::new(&mut this.answered).poll(cx));
+        // a writer that lets go of a request without an answer has stopped
+        Poll::Ready(answer.unwrap_or_else(|_| {
+            let reason = this.shelf.failure().unwrap_or("the writer thread ended");
+            Err(WalError::Failed { reason: reason.to_owned() })
+        }))
+    }
+}
+
+impl std::fmt::Debug for Appending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Appending").finish_non_exhaustive()
     }
 }
 
@@ -78,20 +107,20 @@ impl<T: Send + 'static> Wal<T> {
     /// [`WalError::QueueFull`] and [`WalError::Full`] are retryable and nothing was written. [`WalError::TooLarge`] will
     /// not get better. After [`WalError::Failed`] it is not known whether the frame is on disk.
     pub async fn append(&self, frame: Frame, attachment: T) -> Result<Lsn, WalError> {
+        self.begin(frame, attachment)?.await
+    }
+
+    /// As [`Wal::append`], for who may go away before the frame is durable and leave the waiting to another.
+    ///
+    /// # Errors
+    /// [`WalError::QueueFull`], [`WalError::TooLarge`] and [`WalError::Closed`], with nothing written; others come from
+    /// [`Appending`].
+    pub fn begin(&self, frame: Frame, attachment: T) -> Result<Appending, WalError> {
         let largest_bytes = self.handle.shelf.settings.effective_segment_bytes() - segment::HEADER_BYTES;
         frame.check(largest_bytes)?;
         let (answer, answered) = oneshot::channel();
         self.handle.queue.push(Request { frame, attachment, answer })?;
-        match answered.await {
-            Ok(result) => result,
-            // the writer let go of the request without an answer: it stopped
-            Err(_) => Err(self.failed()),
-        }
-    }
-
-    fn failed(&self) -> WalError {
-        let reason = self.handle.shelf.failure().unwrap_or("the writer thread ended");
-        WalError::Failed { reason: reason.to_owned() }
+        Ok(Appending { shelf: Arc::clone(&self.handle.shelf), answered })
     }
 
     /// Position of the last durable frame; zero before the first.

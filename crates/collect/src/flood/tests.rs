@@ -32,16 +32,16 @@ fn http_1_has_no_frames() {
 #[tokio::test(start_paused = true)]
 async fn the_allowance_ends_and_comes_back_with_answers_and_time() {
     let allowance = Allowance::new();
-    let mut guarded = Guarded::new(tokio::io::empty(), Arc::clone(&allowance));
-    guarded.charge(MOST).expect("a burst is fine");
-    assert!(guarded.charge(1).is_err());
+    let mut flood = Flood::new(Arc::clone(&allowance));
+    flood.charge(MOST).expect("a burst is fine");
+    assert!(flood.charge(1).is_err());
     allowance.answered();
-    guarded.charge(PER_ANSWER).expect("an answer gives back");
-    assert!(guarded.charge(1).is_err());
+    flood.charge(PER_ANSWER).expect("an answer gives back");
+    assert!(flood.charge(1).is_err());
     tokio::time::advance(std::time::Duration::from_secs(2)).await;
-    guarded.charge(2 * PER_SEC).expect("time gives back");
-    assert!(guarded.charge(1).is_err());
+    flood.charge(2 * PER_SEC).expect("time gives back");
+    assert!(flood.charge(1).is_err());
     tokio::time::advance(std::time::Duration::from_secs(1_000)).await;
-    guarded.charge(MOST).expect("time gives back");
-    assert!(guarded.charge(1).is_err(), "and never more than the most");
+    flood.charge(MOST).expect("time gives back");
+    assert!(flood.charge(1).is_err(), "and never more than the most");
 }

@@ -4,7 +4,8 @@
 //! `http.request.header.x_api_key`, `http.request.header.x-api-key` and `X-API-Key` for one header.
 
 use super::action::Action;
-use super::prefilter::{FRAGMENT_BYTES, Literal, Needles};
+use super::literal::{Literal, MIN_BYTES};
+use super::prefilter::Needles;
 use super::settings::{MAX_PATTERN_BYTES, PolicyError, wrong};
 
 /// Most separators of a piece that is tried in all its spellings.
@@ -90,7 +91,7 @@ impl Glob {
             return;
         }
         let words = self.pieces.iter().flat_map(|piece| piece.split('.'));
-        let words: Vec<_> = words.filter(|word| word.len() >= FRAGMENT_BYTES).collect();
+        let words: Vec<_> = words.filter(|word| word.len() >= MIN_BYTES).collect();
         if words.iter().any(|word| is_covered(word)) {
             return;
         }

@@ -9,6 +9,7 @@ mod action;
 mod card;
 mod jwt;
 mod key;
+mod literal;
 mod pattern;
 mod prefilter;
 mod redactor;
@@ -25,8 +26,9 @@ use regex_syntax::hir::literal::{ExtractKind, Extractor};
 
 use action::Action;
 use key::{Glob, KeyRules, Ruling};
+use literal::Literal;
 use pattern::Pattern;
-use prefilter::{Candidates, Literal, Needles, Prefilter};
+use prefilter::{Candidates, Needles, Prefilter};
 use redactor::Redactor;
 use settings::wrong;
 
@@ -186,11 +188,10 @@ fn add_needles(regex: &Regex, needles: &mut Needles) {
     let Ok(parsed) = regex_syntax::parse(regex.as_str()) else { return needles.add_everything() };
     for kind in [ExtractKind::Prefix, ExtractKind::Suffix] {
         let found = Extractor::new().kind(kind).extract(&parsed);
-        let is_long_enough = |literal: &[u8]| literal.len() >= prefilter::FRAGMENT_BYTES;
         let Some(literals) = found.literals().filter(|literals| !literals.is_empty()) else { continue };
-        let literals: Vec<&[u8]> = literals.iter().map(|literal| literal.as_bytes()).collect();
-        if literals.iter().all(|literal| is_long_enough(literal)) {
-            return literals.iter().for_each(|literal| needles.add_literal(Literal::new(literal, false)));
+        let literals: Vec<_> = literals.iter().map(|literal| Literal::new(literal.as_bytes(), false)).collect();
+        if !literals.iter().any(Literal::is_too_short) {
+            return literals.into_iter().for_each(|literal| needles.add_literal(literal));
         }
     }
     needles.add_everything();

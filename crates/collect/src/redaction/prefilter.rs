@@ -11,36 +11,25 @@
 //!    off: everything is walked.
 //! 2. Protobuf keeps a text as one run of bytes. A needle in a text is a needle in the request, inside the range of the
 //!    text and of every message around it. JSON is transcoded before.
-//! 3. Every needle of the payload is found, or one that overlaps it. The SIMD search goes on one byte behind each match,
-//!    so none is hidden. The automaton reports matches without overlaps; one that is hidden, even across the border of
-//!    two messages, overlaps a reported range, which therefore touches everything that holds it. Joining ranges, and
-//!    adding ranges that are not needles, only adds to what is walked; too many ranges make it everything.
+//! 3. Every needle of the payload is found, each for itself, so that none hides another. Joining ranges, and adding
+//!    ranges that are not needles, only adds to what is walked; too many ranges make it everything.
 //!
 //! What a key rule covers as a whole (its value) is walked whatever the pass says; see [`otlp::rewrite::Rule::is_whole`].
 //! The property test `tests/redaction.rs` compares the result with and without the pass.
 //!
-//! Speed: literals are searched three bytes at a time by the SIMD searcher of `aho-corasick`, in every mixture of cases,
-//! and compared whole only where three bytes agree; digits are looked at in steps of thirteen.
+//! Speed: literals are searched two bytes at a time ([`super::literal`]); digits are looked at in steps of thirteen.
 
 use std::ops::Range;
 
-use aho_corasick::packed::{Config, MatchKind, Searcher};
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder, Span};
 use memchr::memchr_iter;
 
 use super::card;
+use super::literal::{Finder, Literal};
 
-/// Bytes of a literal that the searcher compares; literals must have at least as many.
-pub(super) const FRAGMENT_BYTES: usize = 3;
-/// Most fragments of one SIMD searcher, and most searchers before one automaton is quicker.
-const SEARCHER_FRAGMENTS: usize = 128;
-const MAX_SEARCHERS: usize = 2;
 /// Ranges nearer than this are joined, which bounds their number.
 const JOIN_BYTES: usize = 32;
 /// More ranges than one per this many bytes are not worth keeping, nor the memory.
 const RANGE_EVERY_BYTES: usize = 256;
-/// Letters from frequent to rare in the names and texts of telemetry.
-const FREQUENT: &[u8] = b"etaoinsrlcdpmuhgbfvykwxjzq";
 
 /// What a text must hold for a rule to match it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,47 +48,6 @@ pub(crate) enum Needle {
     Digits,
 }
 
-/// A literal of some length to be searched for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Literal {
-    /// In lower case when case does not count.
-    pub bytes: Vec<u8>,
-    pub any_case: bool,
-    is_own_key: bool,
-}
-
-impl Literal {
-    pub fn new(bytes: &[u8], any_case: bool) -> Self {
-        let bytes = if any_case { bytes.to_ascii_lowercase() } else { bytes.to_vec() };
-        Self { bytes, any_case, is_own_key: false }
-    }
-
-    /// Whether every text that holds `self` holds `other` too.
-    fn implies(&self, other: &Self) -> bool {
-        let holds = |own: &[u8]| own.windows(other.bytes.len().max(1)).any(|window| window == other.bytes);
-        !other.is_own_key
-            && (other.any_case && holds(&self.bytes.to_ascii_lowercase()) || !self.any_case && holds(&self.bytes))
-    }
-
-    /// Whether the literal stands at `at`.
-    fn stands_at(&self, payload: &[u8], at: usize) -> bool {
-        let Some(there) = payload.get(at..at + self.bytes.len()) else { return false };
-        if self.is_own_key {
-            let id = payload.get(at + 3..at + 20);
-            return id.is_some_and(|id| id[16] == b'_' && id[..16].iter().all(u8::is_ascii_hexdigit));
-        }
-        if self.any_case { there.eq_ignore_ascii_case(&self.bytes) } else { there == self.bytes }
-    }
-
-    /// Where the rarest fragment begins.
-    fn fragment_at(&self) -> usize {
-        let rarity = |byte: &u8| FREQUENT.iter().position(|letter| letter == byte).unwrap_or(FREQUENT.len());
-        let rarity_of = |window: &[u8]| window.iter().map(rarity).sum::<usize>();
-        let windows = self.bytes.windows(FRAGMENT_BYTES).enumerate();
-        windows.max_by_key(|(at, window)| (rarity_of(window), std::cmp::Reverse(*at))).map_or(0, |(at, _)| at)
-    }
-}
-
 /// Collects needles, and makes the pass of them.
 #[derive(Debug, Default)]
 pub(super) struct Needles {
@@ -116,9 +64,7 @@ impl Needles {
         match needle {
             Needle::Exact(text) => self.add_literal(Literal::new(text.as_bytes(), false)),
             Needle::AnyCase(text) => self.add_literal(Literal::new(text.as_bytes(), true)),
-            Needle::OwnKey => {
-                self.add_literal(Literal { is_own_key: true, ..Literal::new(b"th_", false) });
-            }
+            Needle::OwnKey => self.add_literal(Literal::own_key()),
             Needle::UrlAt => self.url_at = true,
             Needle::At => self.at = true,
             Needle::Digits => self.digits = true,
@@ -127,7 +73,7 @@ impl Needles {
 
     /// Adds a literal; one that is too short to search for switches the pass off.
     pub fn add_literal(&mut self, literal: Literal) {
-        if literal.bytes.len() < FRAGMENT_BYTES {
+        if literal.is_too_short() {
             self.everything = true;
             return;
         }
@@ -171,7 +117,8 @@ impl Prefilter {
             return Candidates::everything();
         }
         let mut ranges = Ranges { limit: payload.len() / RANGE_EVERY_BYTES + 64, ..Ranges::default() };
-        self.finder.find(payload, &mut ranges);
+        ranges.begin();
+        self.finder.find(payload, |found| ranges.add(found));
         if self.at {
             memchr_iter(b'@', payload).for_each(|at| ranges.add(at..at + 1));
         } else if self.url_at {
@@ -182,105 +129,6 @@ impl Prefilter {
         }
         ranges.candidates()
     }
-}
-
-/// Searches for literals.
-#[derive(Debug)]
-struct Finder {
-    literals: Vec<Literal>,
-    how: How,
-}
-
-#[derive(Debug)]
-enum How {
-    Packed(Vec<Fragments>),
-    /// Where the processor has no fitting SIMD, or there are very many literals. Some matches differ in case.
-    Automaton(Box<AhoCorasick>),
-    Nothing,
-}
-
-/// A SIMD searcher, and for each of its patterns the literals with that fragment and where in them it stands.
-#[derive(Debug)]
-struct Fragments {
-    searcher: Searcher,
-    owners: Vec<Vec<(usize, usize)>>,
-}
-
-impl Finder {
-    fn of(literals: Vec<Literal>) -> Self {
-        if literals.is_empty() {
-            return Self { literals, how: How::Nothing };
-        }
-        let how = packed(&literals).map_or_else(|| How::Automaton(Box::new(automaton(&literals))), How::Packed);
-        Self { literals, how }
-    }
-
-    fn find(&self, payload: &[u8], ranges: &mut Ranges) {
-        match &self.how {
-            How::Nothing => {}
-            How::Automaton(automaton) => automaton.find_iter(payload).for_each(|found| ranges.add(found.range())),
-            How::Packed(searchers) => {
-                for Fragments { searcher, owners } in searchers {
-                    ranges.begin();
-                    let mut from = 0;
-                    while let Some(found) = searcher.find_in(payload, Span::from(from..payload.len())) {
-                        for (index, offset) in &owners[found.pattern().as_usize()] {
-                            let literal = &self.literals[*index];
-                            let at = found.start().checked_sub(*offset);
-                            if let Some(at) = at.filter(|at| literal.stands_at(payload, *at)) {
-                                ranges.add(at..at + literal.bytes.len());
-                            }
-                        }
-                        from = found.start() + 1;
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// `None` when there are too many fragments, or the processor cannot.
-fn packed(literals: &[Literal]) -> Option<Vec<Fragments>> {
-    let mut fragments: Vec<([u8; FRAGMENT_BYTES], Vec<(usize, usize)>)> = Vec::new();
-    for (index, literal) in literals.iter().enumerate() {
-        let offset = literal.fragment_at();
-        let fragment = literal.bytes[offset..].first_chunk::<FRAGMENT_BYTES>()?;
-        for variant in cases(*fragment, literal.any_case) {
-            match fragments.iter_mut().find(|(known, _)| *known == variant) {
-                Some((_, owners)) => owners.push((index, offset)),
-                None => fragments.push((variant, vec![(index, offset)])),
-            }
-        }
-    }
-    if fragments.len() > SEARCHER_FRAGMENTS * MAX_SEARCHERS {
-        return None;
-    }
-    let mut searchers = Vec::new();
-    for chunk in fragments.chunks(SEARCHER_FRAGMENTS) {
-        let mut config = Config::new();
-        config.match_kind(MatchKind::LeftmostFirst).heuristic_pattern_limits(false);
-        let searcher = config.builder().extend(chunk.iter().map(|(fragment, _)| fragment)).build()?;
-        searchers.push(Fragments { searcher, owners: chunk.iter().map(|(_, owners)| owners.clone()).collect() });
-    }
-    Some(searchers)
-}
-
-/// A fragment in every mixture of cases.
-fn cases(fragment: [u8; FRAGMENT_BYTES], any_case: bool) -> Vec<[u8; FRAGMENT_BYTES]> {
-    let mut variants = vec![fragment];
-    for at in (0..FRAGMENT_BYTES).filter(|at| any_case && fragment[*at].is_ascii_alphabetic()) {
-        for mut variant in variants.clone() {
-            variant[at] = variant[at].to_ascii_uppercase();
-            variants.push(variant);
-        }
-    }
-    variants
-}
-
-fn automaton(literals: &[Literal]) -> AhoCorasick {
-    let patterns = literals.iter().map(|literal| &literal.bytes);
-    let built = AhoCorasickBuilder::new().ascii_case_insensitive(true).build(patterns);
-    built.expect("literals are few and short, so the automaton has few states")
 }
 
 /// Looks back from every `@`, each byte at most once.

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test file uses its own part of the house")]
 
 pub mod call;
+pub mod frames;
+pub mod value;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -68,9 +70,10 @@ impl Gate {
     }
 }
 
+/// Nothing is remembered: most tests say the same thing again and again, and mean it.
 pub fn settings() -> Settings {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    Settings { grpc: any, http: any, ..Settings::loopback() }
+    Settings { grpc: any, http: any, resend_window: Duration::ZERO, ..Settings::loopback() }
 }
 
 /// Opens the log as it lies in `dir`.

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use arrow::array::RecordBatch;
-use model::{Signal, TimeRange, TraceId, UnixNanos};
+use model::{Signal, TimeRange, TraceId, UnixNanos, column};
 
 use super::TraceIndex;
 use crate::zone::time_bounds;
@@ -20,7 +20,7 @@ pub struct FrozenBatch {
 impl FrozenBatch {
     pub(crate) fn new(signal: Signal, records: RecordBatch) -> Self {
         let times = time_bounds(signal, &records);
-        let memory_bytes = records.get_array_memory_size() as u64 + TraceIndex::expected_bytes(records.num_rows());
+        let memory_bytes = column::memory_bytes(&records) + TraceIndex::expected_bytes(records.num_rows());
         Self { records, times, memory_bytes, trace_index: OnceLock::new() }
     }
 

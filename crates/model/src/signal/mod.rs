@@ -9,6 +9,7 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 
+use crate::attribute;
 use crate::field::{self, FieldKind};
 
 /// A kind of telemetry that is stored. Metrics are not.
@@ -113,9 +114,9 @@ pub const TRACE_ID: &str = "trace_id";
 /// Span id column of both signals (nullable for logs).
 pub const SPAN_ID: &str = "span_id";
 
-/// Whether an attribute name is a column that the server alone writes: what a client sends under it is dropped.
+/// Whether an attribute name is the server's own: what a client sends under it is dropped.
 pub fn is_server_written(key: &str) -> bool {
-    key == KEY_ID || key == SERVICE_VERIFIED
+    key == KEY_ID || key == SERVICE_VERIFIED || key == span::END_BEFORE_START || attribute::is_reserved(key)
 }
 
 /// The type of every time column: nanoseconds, UTC.

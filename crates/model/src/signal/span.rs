@@ -18,6 +18,8 @@ pub const KIND: &str = "kind";
 pub const START_TIME: &str = "start_time";
 /// End minus start in nanoseconds; 0 when the end lies before the start.
 pub const DURATION_NANOS: &str = "duration_nanos";
+/// Attribute of a span whose end lies before its start: by how many nanoseconds; written by the server.
+pub const END_BEFORE_START: &str = "tracehound.end_before_start_nanos";
 /// OTLP status code: 0 unset, 1 ok, 2 error.
 pub const STATUS_CODE: &str = "status_code";
 /// Status message; null when empty.

@@ -192,6 +192,9 @@ static TEXT_SEARCH: LazyLock<AhoCorasick> = LazyLock::new(|| {
 
 /// What a log line or message says.
 pub(super) fn outcome_of_text(text: &str) -> Option<Outcome> {
+    if text.is_empty() {
+        return None;
+    }
     let searched = &text.as_bytes()[..text.len().min(SEARCHED_BYTES)];
     TEXT_SEARCH.find(searched).map(|found| TEXTS[found.pattern().as_usize()].1)
 }

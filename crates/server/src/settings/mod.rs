@@ -93,6 +93,8 @@ pub struct Otlp {
     pub trusted_proxies: Vec<String>,
     /// Limits of ingest keys that have none of their own.
     pub limits: KeyLimits,
+    /// Requests that come again.
+    pub resends: Resends,
     /// Whether a listener that others can reach may do without TLS.
     pub allow_plaintext: bool,
     /// TLS of both listeners.
@@ -108,9 +110,26 @@ impl Default for Otlp {
             max_in_flight_bytes: 320 << 20,
             trusted_proxies: Vec::new(),
             limits: KeyLimits::default(),
+            resends: Resends::default(),
             allow_plaintext: false,
             tls: tls::Tls::default(),
         }
+    }
+}
+
+/// What is done so that a request which a client sends again, because no answer came, is stored once.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Resends {
+    /// How long a request is remembered, 0 to 3,600; 0 stores whatever comes.
+    pub window_secs: u64,
+    /// Requests remembered at once, 1 to 1,000,000, of some 250 bytes each.
+    pub max_requests: usize,
+}
+
+impl Default for Resends {
+    fn default() -> Self {
+        Self { window_secs: 600, max_requests: 65_536 }
     }
 }
 

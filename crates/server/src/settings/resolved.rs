@@ -121,10 +121,12 @@ impl Resolved {
 fn check_numbers(settings: &Settings) -> Result<(), SettingsError> {
     let (otlp, wal, lake, query) = (&settings.otlp, &settings.wal, &settings.lake, &settings.query);
     let memtable_most = lake::Settings::MAX_MEMTABLE_LIMIT_BYTES;
-    let ranges: [(&'static str, u64, u64, u64); 14] = [
+    let ranges: [(&'static str, u64, u64, u64); 16] = [
         ("server.stop_secs", settings.server.stop_secs, 1, 30),
         ("otlp.max_inflated_bytes", otlp.max_inflated_bytes, 1 << 10, 256 << 20),
         ("otlp.max_in_flight_bytes", otlp.max_in_flight_bytes, otlp.max_inflated_bytes, 16 << 30),
+        ("otlp.resends.window_secs", otlp.resends.window_secs, 0, 3_600),
+        ("otlp.resends.max_requests", otlp.resends.max_requests as u64, 1, 1_000_000),
         ("wal.segment_bytes", wal.segment_bytes, otlp.max_inflated_bytes.saturating_add(4096), 4 << 30),
         ("wal.budget_bytes", wal.budget_bytes, wal.segment_bytes.saturating_mul(4), 1 << 44),
         ("wal.reserve_bytes", wal.reserve_bytes, 0, 1 << 44),

@@ -15,6 +15,7 @@ use access::{Access, Bootstrap};
 use alerts::{AlertBook, SigningSecret};
 use anyhow::{Context, Result};
 use api::ApiState;
+use arrow::array::RecordBatch;
 use collect::redaction::{self, MasterKey};
 use collect::tls::Tls;
 use collect::{Collector, Door, Pressure};
@@ -28,7 +29,7 @@ use runtime::egress::{Egress, Policy};
 use runtime::telemetry::Telemetry;
 use runtime::{Clock, Database, Listeners, Random, Stop, Supervisor};
 use tokio::net::TcpListener;
-use wal::Wal;
+use wal::{Frame, Wal};
 
 use crate::lock::{self, DirectoryLock};
 use crate::pack;
@@ -122,7 +123,8 @@ pub async fn build(resolved: &Resolved, telemetry: Telemetry) -> Result<House> {
     // the API answers while the log is put back, and says that it is not ready yet
     start_walkers(&supervisor, &ground, resolved)?;
     start_api(&supervisor, listener, resolved, &ground, &telemetry, (otlp_grpc, otlp_http))?;
-    let replayed = replay::run(&ground.wal, &ground.lake, &resolved.trusted_proxies)
+    let remember = |frame: &Frame, records: &RecordBatch| collector.remember(frame, records);
+    let replayed = replay::run(&ground.wal, &ground.lake, &resolved.trusted_proxies, remember)
         .await
         .context("putting back what the log holds")?;
     tracing::info!(
@@ -180,7 +182,7 @@ pub async fn open_store(resolved: &Resolved) -> Result<Lake> {
     let database = Database::open(&resolved.settings.server.data_dir.join(path::DATABASE)).await?;
     let lake = Lake::open(share::lake(resolved), database, Clock::system()).await?;
     let (wal, _) = Wal::open(share::wal(resolved, lake.mark()), |_, _: EventBatch| {})?;
-    replay::run(&wal, &lake, &resolved.trusted_proxies).await.context("putting back what the log holds")?;
+    replay::run(&wal, &lake, &resolved.trusted_proxies, |_, _| {}).await.context("putting back what the log holds")?;
     wal.close();
     Ok(lake)
 }
@@ -334,6 +336,7 @@ async fn bind_collector(resolved: &Resolved, ground: &Ground, listeners: &mut Li
         }
         if lake.is_full() { Pressure::Closed("the memtable is full; files are being written") } else { Pressure::Open }
     };
+    check_identities(resolved, &ground.access).await?;
     let door = Door {
         wal: ground.wal.clone(),
         access: ground.access.clone(),
@@ -343,6 +346,18 @@ async fn bind_collector(resolved: &Resolved, ground: &Ground, listeners: &mut Li
         redaction: redaction(resolved)?,
     };
     Ok(collect::bind(share::collect(resolved), door, listeners).await?)
+}
+
+/// Refuses client certificates that stand for a tenant that does not exist: what they bring would be acknowledged, and
+/// nobody could read it.
+async fn check_identities(resolved: &Resolved, access: &Access) -> Result<()> {
+    let clients = resolved.otlp_tls.as_ref().and_then(|tls| tls.clients.as_ref());
+    for identity in clients.iter().flat_map(|clients| &clients.identities) {
+        let (san, tenant) = (&identity.san, &identity.tenant);
+        let (is_known, default) = (access.has_tenant(tenant).await?, TenantId::default_tenant());
+        anyhow::ensure!(is_known, "otlp.tls.identities.tenant of {san}: there is no tenant {tenant}, only {default}");
+    }
+    Ok(())
 }
 
 async fn upkeep(prometheus: metrics_exporter_prometheus::PrometheusHandle, book: AlertBook, stop: Stop) {

@@ -58,6 +58,8 @@ pub(super) fn collect(resolved: &Resolved) -> collect::Settings {
         max_in_flight_bytes: otlp.max_in_flight_bytes,
         trusted_proxies: Arc::clone(&resolved.trusted_proxies),
         tls: resolved.otlp_tls.clone(),
+        resend_window: Duration::from_secs(otlp.resends.window_secs),
+        max_resends: otlp.resends.max_requests,
         ..collect::Settings::loopback()
     }
 }

@@ -8,17 +8,14 @@ import argparse
 import json
 import logging
 import sys
-import time
 
-from opentelemetry import trace
-from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-SPANS_PER_TRACE = 3
+from sender import SPANS_PER_TRACE, exporters, send
 
 
 class Refusals(logging.Handler):
@@ -30,57 +27,6 @@ class Refusals(logging.Handler):
 
     def emit(self, record):
         self.lines.append(record.getMessage())
-
-
-def exporters(options):
-    if options.protocol == "grpc":
-        from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-
-        # gRPC metadata names are lower case
-        common = {"endpoint": options.endpoint_grpc, "insecure": True, "headers": headers(options)}
-        return OTLPSpanExporter(**common), OTLPLogExporter(**common)
-
-    from opentelemetry.exporter.otlp.proto.http import Compression
-    from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-
-    base = options.endpoint_http.rstrip("/")
-    common = {"headers": headers(options), "compression": Compression.Gzip}
-    return (
-        OTLPSpanExporter(endpoint=f"{base}/v1/traces", **common),
-        OTLPLogExporter(endpoint=f"{base}/v1/logs", **common),
-    )
-
-
-def headers(options):
-    return {"authorization": f"Bearer {options.key}"} if options.key else {}
-
-
-def send(tracer, logger, number, address):
-    """One trace: a request, the lookup below it and the statement below that, with a log line from the lookup."""
-    attributes = {"http.request.method": "GET", "http.route": "/e2e/{number}", "client.address": address}
-    with tracer.start_as_current_span("GET /e2e/{number}", kind=trace.SpanKind.SERVER, attributes=attributes) as root:
-        root.set_attribute("e2e.number", number)
-        with tracer.start_as_current_span("lookup", attributes={"user.id": f"user-{number}"}):
-            logger.emit(
-                LogRecord(
-                    timestamp=time.time_ns(),
-                    observed_timestamp=time.time_ns(),
-                    context=trace.set_span_in_context(trace.get_current_span()),
-                    severity_number=SeverityNumber.WARN,
-                    severity_text="WARN",
-                    body=f"lookup {number} took a detour",
-                    attributes={"e2e.number": number},
-                )
-            )
-            statement = {"db.system.name": "postgresql", "db.operation.name": "SELECT", "server.address": "db.example"}
-            with tracer.start_as_current_span("SELECT things", kind=trace.SpanKind.CLIENT, attributes=statement) as leaf:
-                if number % 10 == 9:
-                    leaf.record_exception(TimeoutError("no answer from db.example"))
-                    leaf.set_status(trace.Status(trace.StatusCode.ERROR, "timeout"))
-        root.set_attribute("http.response.status_code", 200)
-        return format(root.get_span_context().trace_id, "032x")
 
 
 def main():
@@ -97,7 +43,11 @@ def main():
     refusals = Refusals()
     logging.getLogger("opentelemetry").addHandler(refusals)
     resource = Resource.create({"service.name": options.service, "service.version": "1.0.0"})
-    span_exporter, log_exporter = exporters(options)
+    # gRPC metadata names are lower case
+    headers = {"authorization": f"Bearer {options.key}"} if options.key else {}
+    is_grpc = options.protocol == "grpc"
+    endpoint = options.endpoint_grpc if is_grpc else options.endpoint_http
+    span_exporter, log_exporter = exporters(options.protocol, endpoint, zipped=not is_grpc, headers=headers)
     spans = TracerProvider(resource=resource)
     spans.add_span_processor(BatchSpanProcessor(span_exporter, max_queue_size=1 << 16))
     logs = LoggerProvider(resource=resource)

@@ -14,12 +14,6 @@ fn shipped() -> Prefilter {
 }
 
 #[test]
-fn the_shipped_needles_are_searched_with_simd_where_there_is_any() {
-    let has_simd = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
-    assert_eq!(matches!(shipped().finder.how, How::Packed(_)), has_simd);
-}
-
-#[test]
 fn a_match_that_is_no_needle_hides_none() {
     let mut needles = Needles::default();
     needles.add(Needle::AnyCase("token"));
