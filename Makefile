@@ -42,7 +42,8 @@ lint:
 tidy:
 	cargo test --locked -p tests --test tidy
 
-bench: ## ingest under load, side by side; prints a table (release build, loopback only)
+bench: ## ingest under load, overload, side by side with the Collector, ...; prints tables (release build, loopback only)
+	tests/e2e/setup.sh go
 	cargo build --locked --release -p server
 	cargo run --locked --release -p tests --bin bench
 

@@ -2,14 +2,19 @@
 //!
 //! Every figure is measured in this run, on this machine, over a corpus made from a printed seed.
 
+mod collector;
 mod corpus;
 mod decode;
 mod ingest;
+mod load;
 mod minute;
+mod overload;
 mod prost_path;
+mod step;
+mod tls;
+mod usage;
 
 use std::process::Command;
-use std::sync::Arc;
 
 use anyhow::{Result, bail, ensure};
 
@@ -18,6 +23,22 @@ use crate::corpus::{Corpus, SEED};
 /// The server's allocator, so that a part measured here costs what it costs there.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What can be asked for, in the order in which all of it is run.
+const SECTIONS: [&str; 6] = ["decode", "ingest", "overload", "collector", "tls", "minute"];
+
+/// Where the two sides of a benchmark run, as taskset(1) names it.
+struct Cores {
+    server: &'static str,
+    load: &'static str,
+}
+
+impl Cores {
+    /// Neither takes from the other.
+    const ONE_EACH: Self = Self { server: "0", load: "1" };
+    /// They share the machine.
+    const SHARED: Self = Self { server: "0,1", load: "0,1" };
+}
 
 /// Puts every thread of a process on one core.
 fn pin(pid: u32, core: &str) -> Result<()> {
@@ -33,24 +54,24 @@ fn median(mut found: Vec<f64>) -> f64 {
 }
 
 fn main() -> Result<()> {
-    let corpus = Arc::new(Corpus::new());
+    let corpus = Corpus::new();
     let (bytes, spans) = (corpus.bytes as f64, corpus.spans);
     println!(
         "corpus: seed {SEED}, {spans} spans, {:.0} bytes a span, {:.0} spans a request\n",
         bytes / spans as f64,
         corpus.spans_per_body()
     );
-    let asked = std::env::args().nth(1);
-    let sections = match asked.as_deref() {
-        None => vec!["decode", "ingest", "minute"],
-        Some(one) => vec![one],
-    };
+    let asked: Vec<String> = std::env::args().skip(1).collect();
+    let sections = if asked.is_empty() { SECTIONS.map(str::to_owned).to_vec() } else { asked };
     for section in sections {
-        match section {
+        match section.as_str() {
             "decode" => decode::run(&corpus),
             "ingest" => ingest::run(&corpus)?,
+            "overload" => overload::run(&corpus)?,
+            "collector" => collector::run(&corpus)?,
+            "tls" => tls::run(&corpus)?,
             "minute" => minute::run()?,
-            other => bail!("there is no benchmark {other:?}: decode, ingest or minute"),
+            other => bail!("there is no benchmark {other:?}: {}", SECTIONS.join(", ")),
         }
     }
     Ok(())

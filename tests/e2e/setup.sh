@@ -1,8 +1,9 @@
 #!/bin/sh
 # Installs the senders and the receiver of the end-to-end tests with the libraries of their own languages, and builds
 # those that are compiled into .build. Does nothing, quickly, when the pinned versions are there already. Prints one line
-# per language.
+# per language; with the name of a language as its argument, it does that one alone.
 set -eu
+only=${1:-}
 cd "$(dirname "$0")"
 
 # Two tests that start together must not install over each other.
@@ -12,13 +13,18 @@ flock 9
 # The files that decide what is installed, as one number.
 fingerprint() { cat "$@" | sha256sum | cut -d ' ' -f 1; }
 
+# wants LANGUAGE
+wants() { [ -z "$only" ] || [ "$only" = "$1" ]; }
+
 # is_ready STAMP FINGERPRINT
 is_ready() { [ "$(cat "$1" 2> /dev/null || true)" = "$2" ]; }
 
 python_packages="senders/python/requirements.txt receivers/python/requirements.txt"
 # shellcheck disable=SC2086 # two names without spaces
 wanted=$(fingerprint $python_packages)
-if is_ready .venv/.installed "$wanted" && [ -x .venv/bin/python ]; then
+if ! wants python; then
+    :
+elif is_ready .venv/.installed "$wanted" && [ -x .venv/bin/python ]; then
     echo "python: ready"
 else
     rm -rf .venv
@@ -31,7 +37,9 @@ else
 fi
 
 wanted=$(fingerprint senders/node/package.json senders/node/package-lock.json)
-if is_ready senders/node/node_modules/.installed "$wanted"; then
+if ! wants node; then
+    :
+elif is_ready senders/node/node_modules/.installed "$wanted"; then
     echo "node: ready"
 else
     (cd senders/node && npm ci --silent --no-audit --no-fund)
@@ -41,7 +49,9 @@ fi
 
 # One Go module: the sender, telemetrygen and the Collector share most of what they need.
 wanted=$(fingerprint senders/go/go.mod senders/go/go.sum senders/go/*/*.go)
-if is_ready .build/go/.installed "$wanted"; then
+if ! wants go; then
+    :
+elif is_ready .build/go/.installed "$wanted"; then
     echo "go: ready"
 else
     mkdir -p .build/go
@@ -56,7 +66,9 @@ else
 fi
 
 wanted=$(fingerprint senders/java/pom.xml senders/java/src/main/java/e2e/*.java)
-if is_ready .build/java/.installed "$wanted"; then
+if ! wants java; then
+    :
+elif is_ready .build/java/.installed "$wanted"; then
     echo "java: ready"
 else
     rm -rf .build/java

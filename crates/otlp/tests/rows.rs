@@ -366,6 +366,22 @@ fn otlp_07_08_empty_requests_and_envelopes_are_no_fault() {
 }
 
 #[test]
+fn otlp_64_what_follows_from_a_repeated_attribute_is_what_its_column_says() {
+    let status = |kind| pair("http.response.status_code", kind);
+    let denied = || status(Kind::IntValue(403));
+    let odd = || status(Kind::StringValue("401".into()));
+    let orders = [vec![odd(), denied()], vec![denied(), odd()], vec![denied(), status(Kind::IntValue(401))]];
+    for attributes in orders {
+        let batch = rows(vec![Span { kind: 2, attributes, ..span() }]);
+        let again = otlp::encode(Signal::Spans, Format::Protobuf, &batch).expect("own rows");
+        let again = decode(Signal::Spans, Format::Protobuf, &again, &arrival()).expect("own export").records;
+        for batch in [&batch, &again] {
+            assert_eq!(cell(batch, "auth.outcome", 0), Some("denied"));
+        }
+    }
+}
+
+#[test]
 fn what_follows_from_an_event_has_columns_and_does_not_go_back_to_the_client() {
     let refused = Span {
         kind: 2,

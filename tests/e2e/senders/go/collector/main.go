@@ -1,4 +1,5 @@
-// The OpenTelemetry Collector with just the parts that the tests need: OTLP in and out, and a queue on disk.
+// The OpenTelemetry Collector with just the parts that tests and benchmarks need: OTLP in and out, a queue on disk, and
+// a file as the end of the way.
 //
 // Put together by hand, as the Collector's builder would do it, so that go.mod pins every part.
 package main
@@ -7,6 +8,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/fileexporter"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/storage/filestorage"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/confmap"
@@ -28,7 +30,7 @@ func factories() (otelcol.Factories, error) {
 		return all, err
 	}
 	if all.Exporters, err = otelcol.MakeFactoryMap[exporter.Factory](
-		otlpexporter.NewFactory(), otlphttpexporter.NewFactory(),
+		otlpexporter.NewFactory(), otlphttpexporter.NewFactory(), fileexporter.NewFactory(),
 	); err != nil {
 		return all, err
 	}

@@ -1,0 +1,80 @@
+//! Overload: ten times what the server can take, from clients that obey nothing: what still comes in, and what memory does.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use tests::{Server, wait_for};
+
+use crate::corpus::Corpus;
+use crate::load::{Answers, Load, Pace};
+use crate::step::{self, LASTING, STEPS};
+use crate::{Cores, pin, usage};
+
+/// How many times the peak is offered.
+const FACTOR: f64 = 10.0;
+/// How long.
+const OVERLOAD: Duration = Duration::from_secs(30);
+/// Connections that offer it.
+const CONNECTIONS: usize = 128;
+/// How often memory is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Finds the peak, then passes it.
+pub fn run(corpus: &Corpus) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = step::server(folder.path(), "")?;
+    pin(std::process::id(), Cores::ONE_EACH.load)?;
+    pin(server.pid(), Cores::ONE_EACH.server)?;
+    let load = Load::new(corpus, &server.http, None)?;
+    println!(
+        "## overload\n\nserver on core 0, load on core 1; peak: {} connections, as fast as answered,",
+        step::CONNECTIONS
+    );
+    println!(
+        "coming back when they are told, median of {STEPS} steps of {} s; then {CONNECTIONS} connections that",
+        LASTING.as_secs()
+    );
+    println!("obey nothing, {FACTOR} times the peak, {} s\n", OVERLOAD.as_secs());
+    let peak = step::measure(&load, server.pid(), Pace { obeys: true, ..step::pace(None) })?.goodput;
+    let pace = Pace { connections: CONNECTIONS, rate: Some(peak * FACTOR), obeys: false, lasting: OVERLOAD };
+    let (answers, memory) = watched(&load, &server, pace)?;
+    print(&answers, peak, &memory);
+    wait_for("the server still answers", || server.get("/readyz").map(drop))
+}
+
+/// Resident memory over time, from the first request on.
+type Memory = Vec<(Duration, f64)>;
+
+fn watched(load: &Load, server: &Server, pace: Pace) -> Result<(Answers, Memory)> {
+    let started = Instant::now();
+    let mut memory = Vec::new();
+    std::thread::scope(|scope| {
+        let sending = scope.spawn(|| load.send(pace));
+        while !sending.is_finished() {
+            memory.push((started.elapsed(), usage::rss_mib(server.pid())?));
+            std::thread::sleep(LOOK_EVERY);
+        }
+        Ok((sending.join().expect("no sender panics")?, memory))
+    })
+}
+
+fn print(answers: &Answers, peak: f64, memory: &Memory) {
+    let per_second = |spans: u64| spans as f64 / answers.seconds;
+    let goodput = per_second(answers.acknowledged);
+    println!("| what | figure |\n|---|---|");
+    println!("| peak, acknowledged spans/s | {peak:.0} |");
+    let offered = per_second(answers.offered());
+    println!("| offered spans/s | {offered:.0}, {:.1} times the peak |", offered / peak);
+    println!("| goodput, acknowledged spans/s | {goodput:.0}, {:.0} % of the peak |", 100.0 * goodput / peak);
+    for ((status, comes_back), spans) in &answers.refused {
+        let header = if *comes_back { "with" } else { "without" };
+        println!("| refused spans/s, {status} {header} Retry-After | {:.0} |", per_second(*spans));
+    }
+    println!("| unanswered spans/s | {:.0} |", per_second(answers.unanswered));
+    for second in [0, 10, 20, OVERLOAD.as_secs()] {
+        let passed = memory.iter().rev().find(|(at, _)| at.as_secs() <= second);
+        println!("| RSS after {second} s, MiB | {:.0} |", passed.map_or(0.0, |(_, mib)| *mib));
+    }
+    let most = memory.iter().map(|(_, mib)| *mib).fold(0.0, f64::max);
+    println!("| RSS at most, MiB | {most:.0} |\n");
+}
