@@ -151,7 +151,7 @@ fn no_client_forges_a_name_that_is_the_servers_own() {
     around.scope_spans[0].scope = Some(InstrumentationScope { attributes: forged(), ..Default::default() });
     let batch = read(&message).expect("valid").records;
     let own = ("own".to_owned(), Value::str("kept"));
-    assert_eq!(rest(&batch, 0), [own.clone()]);
+    assert_eq!(rest(&batch, 0), std::slice::from_ref(&own));
     assert_eq!(rest(&batch, 1), [own, (END_BEFORE_START.to_owned(), Value::Int(7))], "the server's mark is there");
     for column in [signal::RESOURCE, signal::SCOPE] {
         let list = cell(&batch, column, 0).expect("has an attribute");
