@@ -10,13 +10,12 @@ use std::sync::Arc;
 use arrow::array::{AsArray, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::TimestampNanosecondType;
-use model::{Lsn, Signal, TenantId, UnixNanos};
+use model::{Lsn, Signal, TenantId, UnixNanos, join};
 use runtime::metric;
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
 use crate::file_entry::FORMAT_VERSION;
-use crate::joining::join;
 use crate::layout::Layout;
 use crate::memtable::{FrozenBatch, Generation};
 use crate::partition::{Partition, Plausible, partitions};

@@ -10,7 +10,6 @@ mod error;
 mod file_entry;
 mod flush;
 mod guard;
-mod joining;
 mod lake;
 mod layout;
 mod memtable;

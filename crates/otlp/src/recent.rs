@@ -37,6 +37,11 @@ pub(crate) enum Place {
 }
 
 impl Place {
+    /// Whether it is a column of the attribute's own.
+    pub fn is_column(self) -> bool {
+        matches!(self, Self::Label { .. } | Self::Column(_))
+    }
+
     /// A place among the entries; `None` where they are too long to be pointed into.
     pub fn rest(range: &Range<usize>) -> Option<Self> {
         let (start, end) = (u32::try_from(range.start).ok()?, u32::try_from(range.end).ok()?);

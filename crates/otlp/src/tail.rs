@@ -243,8 +243,8 @@ impl<'a> Tail<'a> {
         if let (true, Some(clue)) = (is_put, read.clue) {
             let sees_proxies = !self.arrival.trusted_proxies.is_empty();
             match read.said {
-                Said::Text(text) => clues.note(clue, &Value::str(text), sees_proxies),
-                Said::Int(number) => clues.note(clue, &Value::Int(number), sees_proxies),
+                Said::Text(text) => clues.note(clue, &Value::str(text), read.place.is_column(), sees_proxies),
+                Said::Int(number) => clues.note(clue, &Value::Int(number), read.place.is_column(), sees_proxies),
                 Said::Other => {}
             }
         }
@@ -269,21 +269,23 @@ impl<'a> Tail<'a> {
                 if signal::is_server_written(key) { Some(Place::Nowhere) } else { self.put_rest(key, &value) }
             }
             Some(known) => {
-                if let Some(clue) = known.clue {
-                    let sees_proxies = !self.arrival.trusted_proxies.is_empty();
-                    clues.note(clue, &value, sees_proxies);
-                    // its place is decided when the whole event is known
-                    if sees_proxies && clue == Clue::ClientAddress && known.column.is_some() {
-                        if clues.origin.held.is_none() && matches!(value, Value::Str(_)) {
-                            clues.origin.held = Some(value.text().into_owned());
-                            return Ok(());
-                        }
+                let sees_proxies = !self.arrival.trusted_proxies.is_empty();
+                // its place is decided when the whole event is known
+                if sees_proxies && known.clue == Some(Clue::ClientAddress) && known.column.is_some() {
+                    let is_held = clues.origin.held.is_none() && matches!(value, Value::Str(_));
+                    clues.note(Clue::ClientAddress, &value, is_held, sees_proxies);
+                    if is_held {
+                        clues.origin.held = Some(value.text().into_owned());
+                    } else {
                         self.put_rest(known.name, &value);
-                        return Ok(());
                     }
+                    return Ok(());
                 }
                 let column =
                     known.column.and_then(|column| self.promoted[column as usize].put(column, self.rows, &value));
+                if let Some(clue) = known.clue {
+                    clues.note(clue, &value, column.is_some(), sees_proxies);
+                }
                 column.or_else(|| self.put_rest(known.name, &value))
             }
         };

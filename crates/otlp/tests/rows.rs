@@ -151,7 +151,7 @@ fn no_client_forges_a_name_that_is_the_servers_own() {
     around.scope_spans[0].scope = Some(InstrumentationScope { attributes: forged(), ..Default::default() });
     let batch = read(&message).expect("valid").records;
     let own = ("own".to_owned(), Value::str("kept"));
-    assert_eq!(rest(&batch, 0), [own.clone()]);
+    assert_eq!(rest(&batch, 0), std::slice::from_ref(&own));
     assert_eq!(rest(&batch, 1), [own, (END_BEFORE_START.to_owned(), Value::Int(7))], "the server's mark is there");
     for column in [signal::RESOURCE, signal::SCOPE] {
         let list = cell(&batch, column, 0).expect("has an attribute");
@@ -363,6 +363,22 @@ fn otlp_07_08_empty_requests_and_envelopes_are_no_fault() {
         }
     }
     assert_eq!(read(&request(Vec::new())).expect("fine").records.num_rows(), 0);
+}
+
+#[test]
+fn otlp_64_what_follows_from_a_repeated_attribute_is_what_its_column_says() {
+    let status = |kind| pair("http.response.status_code", kind);
+    let denied = || status(Kind::IntValue(403));
+    let odd = || status(Kind::StringValue("401".into()));
+    let orders = [vec![odd(), denied()], vec![denied(), odd()], vec![denied(), status(Kind::IntValue(401))]];
+    for attributes in orders {
+        let batch = rows(vec![Span { kind: 2, attributes, ..span() }]);
+        let again = otlp::encode(Signal::Spans, Format::Protobuf, &batch).expect("own rows");
+        let again = decode(Signal::Spans, Format::Protobuf, &again, &arrival()).expect("own export").records;
+        for batch in [&batch, &again] {
+            assert_eq!(cell(batch, "auth.outcome", 0), Some("denied"));
+        }
+    }
 }
 
 #[test]

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use alerts::AlertBook;
-use arrow::compute::concat_batches;
 use model::{Detection, EventBatch, Lsn, TenantId, UnixNanos};
 use otlp::TrustedProxies;
 use rules::{Engine, RuleSet};
@@ -298,19 +297,20 @@ fn merge(group: Vec<EventBatch>) -> Vec<EventBatch> {
     for batch in group {
         let alike = run.last().is_some_and(|last| last.tenant == batch.tenant && last.signal == batch.signal);
         if !alike {
-            merged.extend(join(std::mem::take(&mut run)));
+            merged.extend(join_run(std::mem::take(&mut run)));
         }
         run.push(batch);
     }
-    merged.extend(join(run));
+    merged.extend(join_run(run));
     merged
 }
 
-fn join(run: Vec<EventBatch>) -> Vec<EventBatch> {
+fn join_run(run: Vec<EventBatch>) -> Vec<EventBatch> {
     let Some(last) = run.last().filter(|_| run.len() > 1) else {
         return run;
     };
-    match concat_batches(&last.signal.stored_schema(), run.iter().map(|batch| &batch.records)) {
+    let parts: Vec<_> = run.iter().map(|batch| batch.records.clone()).collect();
+    match model::join(&last.signal.stored_schema(), &parts) {
         Ok(records) => vec![EventBatch { records, ..last.clone() }],
         // more than 2^31 distinct labels or bytes of text: judge them one by one
         Err(_) => run,

@@ -4,11 +4,10 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use arrow::array::RecordBatch;
-use model::Signal;
+use model::{Signal, join};
 
 use super::FrozenBatch;
 use crate::guard::lock;
-use crate::joining::join;
 
 /// Rows from which a batch is large enough to be left alone.
 pub(crate) const FROZEN_ROWS: usize = 8_192;

@@ -86,6 +86,8 @@ const PRODUCER_KIND: i8 = 4;
 /// What one event told so far.
 #[derive(Debug, Default)]
 pub(crate) struct Clues<'a> {
+    /// One bit for every clue that was noted.
+    told: u16,
     http_status: i64,
     rpc_status: Option<Outcome>,
     is_database: bool,
@@ -99,8 +101,14 @@ pub(crate) struct Clues<'a> {
 }
 
 impl<'a> Clues<'a> {
-    /// Takes note of an attribute. `trusts_proxies` says whether addresses are wanted.
-    pub fn note(&mut self, clue: Clue, value: &Value<'a>, trusts_proxies: bool) {
+    /// Takes note of an attribute: of several the one in a column of its own, else the first, which is how they come back
+    /// from storage too. `trusts_proxies` says whether addresses are wanted.
+    pub fn note(&mut self, clue: Clue, value: &Value<'a>, is_in_column: bool, trusts_proxies: bool) {
+        let bit = 1 << clue as u16;
+        if self.told & bit != 0 && !is_in_column {
+            return;
+        }
+        self.told |= bit;
         match clue {
             Clue::HttpStatus => self.http_status = value.number().map_or(0, |number| number as i64),
             Clue::RpcStatus => self.rpc_status = rpc_outcome(value),

@@ -13,7 +13,7 @@ fn clues<'a>(attributes: &[(&str, Value<'a>)]) -> Clues<'a> {
     let mut clues = Clues::default();
     for (key, value) in attributes {
         if let Some((_, clue)) = CLUES.iter().find(|(name, _)| name == key) {
-            clues.note(*clue, value, true);
+            clues.note(*clue, value, false, true);
         }
     }
     clues

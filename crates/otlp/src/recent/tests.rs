@@ -1,3 +1,5 @@
+//! What was read before is found by its very bytes, and by nothing else.
+
 use super::*;
 
 fn read(bytes: &[u8], id: i32) -> Read<'_> {

@@ -1,3 +1,5 @@
+//! Where literals are found, and where not.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -25,7 +27,8 @@ fn a_literal_is_found_at_every_offset_from_the_first_byte_to_the_last() {
 #[test]
 fn our_own_keys_need_all_of_their_form() {
     let key = Literal::own_key();
-    assert_eq!(found(&[key.clone()], b"a th_0123456789abcdef_x"), [2..5]);
+    let ranges = found(std::slice::from_ref(&key), b"a th_0123456789abcdef_x");
+    assert_eq!((ranges.len(), ranges.first()), (1, Some(&(2..5))));
     assert!(found(&[key], b"with_0123456789abcdef.th_0123456789abcdef").is_empty());
 }
 

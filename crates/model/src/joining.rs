@@ -8,11 +8,15 @@ use arrow::compute::concat;
 use arrow::datatypes::{DataType, Int32Type, SchemaRef};
 use arrow::error::ArrowError;
 use foldhash::fast::RandomState;
-use model::column;
+
+use crate::column;
 
 /// The rows of `batches` one after the other. Each label occurs once in its dictionary afterwards, which arrow's own
 /// concatenation does not promise; without it a hundred small requests would carry a hundred copies of their resource.
-pub(crate) fn join(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<RecordBatch, ArrowError> {
+///
+/// # Errors
+/// When the batches do not have this schema, or together hold more than 2^31 bytes of text in a column.
+pub fn join(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<RecordBatch, ArrowError> {
     if let [only] = batches {
         return Ok(only.clone());
     }
