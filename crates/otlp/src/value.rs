@@ -87,8 +87,17 @@ pub(crate) fn split_pair<'a>(
     let mut fields = Fields::of(bytes, field);
     while let Some((number, payload)) = fields.next()? {
         match number {
-            1 => key = payload.bytes(field)?,
-            2 => value = payload.bytes(field)?,
+            // the last counts; one before it is checked all the same, since events are stored as they came
+            1 => {
+                text_of(key, field)?;
+                key = payload.bytes(field)?;
+            }
+            2 => {
+                if !value.is_empty() {
+                    read(value, field, odd)?;
+                }
+                value = payload.bytes(field)?;
+            }
             3 => odd.table_references += u64::from(payload.varint(field)? != 0),
             _ => {}
         }

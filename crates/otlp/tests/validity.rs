@@ -240,3 +240,15 @@ fn otlp_70_hostile_texts_come_back_as_they_were_sent() {
         both(Signal::Logs, &logs(vec![LogRecord { body, time_unix_nano: 1, ..LogRecord::default() }]));
     }
 }
+
+#[test]
+fn a_key_that_another_one_follows_is_checked_too() {
+    let nested = |tag: u8, bytes: &[u8]| [&[tag, bytes.len() as u8][..], bytes].concat();
+    // a key that is not UTF-8, and the one that counts
+    let pair = [&b"\x0a\x01\xff"[..], &b"\x0a\x01k"[..]].concat();
+    let ids = [nested(0x0a, &[1; 16]), nested(0x12, &[2; 8])].concat();
+    let span = [ids, nested(0x5a, &nested(0x1a, &pair))].concat();
+    let request = nested(0x0a, &nested(0x12, &nested(0x12, &span)));
+    let error = decode(Signal::Spans, Format::Protobuf, &request, &Arrival::default()).expect_err("is not text");
+    assert!(error.to_string().contains("span.events.attributes"), "{error}");
+}
