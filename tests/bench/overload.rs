@@ -14,32 +14,31 @@ use crate::{Cores, pin, usage};
 const FACTOR: f64 = 10.0;
 /// How long.
 const OVERLOAD: Duration = Duration::from_secs(30);
-/// Connections that offer it.
-const CONNECTIONS: usize = 128;
+/// Connections at the peak: enough that some always are sending, when others were told to come back later.
+const AT_PEAK: usize = 32;
+/// Connections that offer more, with one request under way each: the more there are, the less it slows them to be held.
+const BEYOND: [usize; 2] = [128, 1_024];
 /// How often memory is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Finds the peak, then passes it.
 pub fn run(corpus: &Corpus) -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let server = step::server(folder.path(), "")?;
+    println!("## overload\n\nserver on core 0, load on core 1; peak: {AT_PEAK} connections, as fast as answered,");
+    println!("median of {STEPS} steps of {} s; then clients that obey nothing,", LASTING.as_secs());
+    println!("{FACTOR} times the peak, {} s\n", OVERLOAD.as_secs());
     pin(std::process::id(), Cores::ONE_EACH.load)?;
-    pin(server.pid(), Cores::ONE_EACH.server)?;
-    let load = Load::new(corpus, &server.http, None)?;
-    println!(
-        "## overload\n\nserver on core 0, load on core 1; peak: {} connections, as fast as answered,",
-        step::CONNECTIONS
-    );
-    println!(
-        "coming back when they are told, median of {STEPS} steps of {} s; then {CONNECTIONS} connections that",
-        LASTING.as_secs()
-    );
-    println!("obey nothing, {FACTOR} times the peak, {} s\n", OVERLOAD.as_secs());
-    let peak = step::measure(&load, server.pid(), Pace { obeys: true, ..step::pace(None) })?;
-    let pace = Pace { connections: CONNECTIONS, rate: Some(peak.goodput * FACTOR), obeys: false, lasting: OVERLOAD };
-    let (answers, memory) = watched(&load, &server, pace)?;
-    print(&answers, &peak, &memory);
-    wait_for("the server still answers", || server.get("/readyz").map(drop))
+    for connections in BEYOND {
+        let folder = tempfile::tempdir()?;
+        let server = step::server(folder.path(), "")?;
+        pin(server.pid(), Cores::ONE_EACH.server)?;
+        let load = Load::new(corpus, &server.http, None)?;
+        let peak = step::measure(&load, server.pid(), Pace { connections: AT_PEAK, ..step::pace(None) })?;
+        let pace = Pace { connections, rate: Some(peak.goodput * FACTOR), obeys: false, lasting: OVERLOAD };
+        let (answers, memory) = watched(&load, &server, pace)?;
+        print(connections, &answers, &peak, &memory);
+        wait_for("the server still answers", || server.get("/readyz").map(drop))?;
+    }
+    Ok(())
 }
 
 /// Resident memory over time, from the first request on.
@@ -58,10 +57,10 @@ fn watched(load: &Load, server: &Server, pace: Pace) -> Result<(Answers, Memory)
     })
 }
 
-fn print(answers: &Answers, peak: &Figures, memory: &Memory) {
+fn print(connections: usize, answers: &Answers, peak: &Figures, memory: &Memory) {
     let per_second = |spans: u64| spans as f64 / answers.seconds;
     let goodput = per_second(answers.acknowledged);
-    println!("| what | figure |\n|---|---|");
+    println!("| what | {connections} connections |\n|---|---|");
     let Figures { goodput: peak, core_percent, .. } = peak;
     println!("| peak, acknowledged spans/s | {peak:.0}, core {core_percent:.0} % |");
     let offered = per_second(answers.offered());
