@@ -12,8 +12,8 @@
 //! | took too long | `DEADLINE_EXCEEDED` | 503 with `Retry-After` | yes |
 //! | our own fault | `INTERNAL` | 500 | no |
 //!
-//! RetryInfo is in both trailers that clients look into. Over its rate, a client is told to wait until the debt of its key is paid: whole seconds, 1 to 30. Everything else that
-//! passes asks for [`RETRY_AFTER`].
+//! RetryInfo is in both trailers that clients look into. Over its rate, a client is told to wait until the debt of its key
+//! is paid: whole seconds, 1 to 30. Everything else that passes asks for [`RETRY_AFTER`].
 //!
 //! A log that cannot write is `UNAVAILABLE`, not `INTERNAL`: clients drop what a 500 answers, and a restart may mend it.
 

@@ -286,7 +286,14 @@ impl<'a> Tail<'a> {
                 if let Some(clue) = known.clue {
                     clues.note(clue, &value, column.is_some(), sees_proxies);
                 }
-                column.or_else(|| self.put_rest(known.name, &value))
+                match column {
+                    Some(place) => Some(place),
+                    None => {
+                        let place = self.put_rest(known.name, &value);
+                        // where a column had a value of this row already, it may take this one in another
+                        place.filter(|_| known.column.is_none())
+                    }
+                }
             }
         };
         let said = match value {

@@ -62,7 +62,7 @@ pub(crate) fn read<'a>(bytes: &'a [u8], field: &'static str, odd: &mut Oddities)
     {
         return text_of(text, field).map(Value::str);
     }
-    Ok(match node(bytes, field, odd)? {
+    Ok(match node(bytes, 1, field, odd)? {
         Node::Str(text) => Value::str(text),
         Node::Bool(flag) => Value::Bool(flag),
         Node::Int(number) => Value::Int(number),
@@ -83,18 +83,29 @@ pub(crate) fn split_pair<'a>(
     field: &'static str,
     odd: &mut Oddities,
 ) -> Result<(&'a [u8], &'a [u8]), DecodeError> {
+    split_pair_at(bytes, 1, field, odd)
+}
+
+/// As [`split_pair`], for a pair whose value is at `depth`. Of several keys or values the last counts; those before it are
+/// checked all the same, since events and links are stored as they came.
+fn split_pair_at<'a>(
+    bytes: &'a [u8],
+    depth: u32,
+    field: &'static str,
+    odd: &mut Oddities,
+) -> Result<(&'a [u8], &'a [u8]), DecodeError> {
     let (mut key, mut value): (&[u8], &[u8]) = (&[], &[]);
     let mut fields = Fields::of(bytes, field);
     while let Some((number, payload)) = fields.next()? {
         match number {
-            // the last counts; one before it is checked all the same, since events are stored as they came
             1 => {
                 text_of(key, field)?;
                 key = payload.bytes(field)?;
             }
             2 => {
                 if !value.is_empty() {
-                    read(value, field, odd)?;
+                    let before = node(value, depth, field, odd)?;
+                    check_nested(before, depth, field, odd)?;
                 }
                 value = payload.bytes(field)?;
             }
@@ -105,11 +116,12 @@ pub(crate) fn split_pair<'a>(
     Ok((key, value))
 }
 
-fn node<'a>(bytes: &'a [u8], field: &'static str, odd: &mut Oddities) -> Result<Node<'a>, DecodeError> {
+/// Reads an AnyValue at `depth`. Of several contents the last counts; those before it are checked all the same.
+fn node<'a>(bytes: &'a [u8], depth: u32, field: &'static str, odd: &mut Oddities) -> Result<Node<'a>, DecodeError> {
     let mut found = Node::Empty;
     let mut fields = Fields::of(bytes, field);
     while let Some((number, payload)) = fields.next()? {
-        found = match number {
+        let next = match number {
             1 => Node::Str(payload.text(field)?),
             2 => Node::Bool(payload.varint(field)? != 0),
             3 => Node::Int(payload.varint(field)? as i64),
@@ -124,8 +136,17 @@ fn node<'a>(bytes: &'a [u8], field: &'static str, odd: &mut Oddities) -> Result<
             }
             _ => continue,
         };
+        check_nested(std::mem::replace(&mut found, next), depth, field, odd)?;
     }
     Ok(found)
+}
+
+/// Checks what is inside an array or a list that is not kept.
+fn check_nested(node: Node<'_>, depth: u32, field: &'static str, odd: &mut Oddities) -> Result<(), DecodeError> {
+    match node {
+        Node::Array(_) | Node::List(_) => write_json(&mut String::new(), node, depth, field, odd),
+        _ => Ok(()),
+    }
 }
 
 fn write_json(
@@ -155,7 +176,7 @@ fn write_json(
                     continue;
                 }
                 separate(out, start);
-                let element = node(payload.bytes(field)?, field, odd)?;
+                let element = node(payload.bytes(field)?, depth + 1, field, odd)?;
                 write_json(out, element, depth + 1, field, odd)?;
             }
             out.push(']');
@@ -169,10 +190,10 @@ fn write_json(
                     continue;
                 }
                 separate(out, start);
-                let (key, value) = split_pair(payload.bytes(field)?, field, odd)?;
+                let (key, value) = split_pair_at(payload.bytes(field)?, depth + 1, field, odd)?;
                 write_json_text(out, text_of(key, field)?);
                 out.push(':');
-                let value = node(value, field, odd)?;
+                let value = node(value, depth + 1, field, odd)?;
                 write_json(out, value, depth + 1, field, odd)?;
             }
             out.push('}');

@@ -366,6 +366,16 @@ fn otlp_07_08_empty_requests_and_envelopes_are_no_fault() {
 }
 
 #[test]
+fn otlp_64_a_repeated_value_goes_into_its_column_where_it_is_the_first() {
+    let status = |code| pair("http.response.status_code", Kind::IntValue(code));
+    let spans = [vec![status(200), status(404)], vec![status(404)], vec![status(404), status(200)]];
+    let batch = rows(spans.map(|attributes| Span { attributes, ..span() }).into());
+    let codes = batch.column_by_name("http.response.status_code").expect("promoted").as_primitive::<Int64Type>();
+    assert_eq!(codes.iter().collect::<Vec<_>>(), [Some(200), Some(404), Some(404)]);
+    assert_eq!([0, 1, 2].map(|row| rest(&batch, row).len()), [1, 0, 1]);
+}
+
+#[test]
 fn otlp_64_what_follows_from_a_repeated_attribute_is_what_its_column_says() {
     let status = |kind| pair("http.response.status_code", kind);
     let denied = || status(Kind::IntValue(403));

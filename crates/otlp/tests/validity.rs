@@ -241,14 +241,48 @@ fn otlp_70_hostile_texts_come_back_as_they_were_sent() {
     }
 }
 
+/// A length-delimited field.
+fn field(tag: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut out = vec![tag];
+    prost::encoding::encode_varint(bytes.len() as u64, &mut out);
+    out.extend_from_slice(bytes);
+    out
+}
+
+/// A request with one span, in whose one event this KeyValue is.
+fn with_event_pair(pair: &[u8]) -> Vec<u8> {
+    let span = [field(0x0a, &[1; 16]), field(0x12, &[2; 8]), field(0x5a, &field(0x1a, pair))].concat();
+    field(0x0a, &field(0x12, &field(0x12, &span)))
+}
+
 #[test]
-fn a_key_that_another_one_follows_is_checked_too() {
-    let nested = |tag: u8, bytes: &[u8]| [&[tag, bytes.len() as u8][..], bytes].concat();
-    // a key that is not UTF-8, and the one that counts
-    let pair = [&b"\x0a\x01\xff"[..], &b"\x0a\x01k"[..]].concat();
-    let ids = [nested(0x0a, &[1; 16]), nested(0x12, &[2; 8])].concat();
-    let span = [ids, nested(0x5a, &nested(0x1a, &pair))].concat();
-    let request = nested(0x0a, &nested(0x12, &nested(0x12, &span)));
-    let error = decode(Signal::Spans, Format::Protobuf, &request, &Arrival::default()).expect_err("is not text");
-    assert!(error.to_string().contains("span.events.attributes"), "{error}");
+fn what_another_field_takes_the_place_of_is_checked_too() {
+    let (bad, good) = (field(0x0a, b"\xff"), field(0x0a, b"good"));
+    let pairs = [
+        // a key, a value, and an array inside a value: the last of each counts
+        [bad.clone(), good.clone()].concat(),
+        [field(0x12, &bad), field(0x12, &good)].concat(),
+        field(0x12, &[field(0x2a, &field(0x0a, &bad)), good.clone()].concat()),
+    ];
+    for pair in pairs {
+        let request = with_event_pair(&pair);
+        let refused = decode(Signal::Spans, Format::Protobuf, &request, &Arrival::default());
+        let error = refused.expect_err("is not text").to_string();
+        assert!(error.contains("span.events.attributes") && error.contains("UTF-8"), "{error}");
+    }
+}
+
+#[test]
+fn otlp_20_what_another_field_takes_the_place_of_nests_no_deeper() {
+    // lists of pairs that have two values, and arrays in values that have two: the first of each is nested on
+    let lists = |inner: Vec<u8>| field(0x32, &field(0x0a, &[field(0x12, &inner), field(0x12, &[])].concat()));
+    let arrays = |inner: Vec<u8>| [field(0x2a, &field(0x0a, &inner)), field(0x0a, b"good")].concat();
+    for (levels, is_fine) in [(10, true), (30, false), (20_000, false)] {
+        for nest in [&lists as &dyn Fn(Vec<u8>) -> Vec<u8>, &arrays] {
+            let value = (0..levels).fold(field(0x0a, b"x"), |inner, _| nest(inner));
+            let request = with_event_pair(&[field(0x12, &value), field(0x12, &[])].concat());
+            let decoded = decode(Signal::Spans, Format::Protobuf, &request, &Arrival::default());
+            assert_eq!(decoded.is_ok(), is_fine, "{levels} levels: {:?}", decoded.err());
+        }
+    }
 }

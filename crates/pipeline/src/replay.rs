@@ -31,8 +31,8 @@ pub enum ReplayError {
 }
 
 /// Puts every frame after the lake's mark back, in log order, flushing whenever the memtable is full, so that memory
-/// stays bounded however long the log is. Run before the collector opens. `proxies` are those that the collector trusts; `seen` is
-/// told each frame with what it read to.
+/// stays bounded however long the log is. Run before the collector opens. `proxies` are those that the collector trusts;
+/// `seen` is told each frame with what it read to.
 ///
 /// # Errors
 /// When the log cannot be read or a flush fails; nothing is lost, a later start replays again.
