@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use crate::LakeError;
+use crate::{LakeError, layout};
 
 /// Makes a directory and its missing parents, and makes their names durable.
 pub(crate) fn make_dir(dir: &Path) -> Result<(), LakeError> {
@@ -37,9 +37,10 @@ pub(crate) fn remove_file(path: &Path) -> Result<(), LakeError> {
     }
 }
 
-/// Removes a file and, when it was the last one, its directory.
+/// Removes a data file with its index and, when it was the last one, its directory.
 pub(crate) fn remove(path: &Path) -> Result<(), LakeError> {
     remove_file(path)?;
+    remove_file(&layout::index_path(path))?;
     if let Some(dir) = path.parent() {
         // fails, as it should, while the directory holds something
         let _ = fs::remove_dir(dir);

@@ -25,7 +25,7 @@ pub enum LakeError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A Parquet file could not be written or read.
+    /// A Parquet file could not be written.
     #[error("cannot write {path} as parquet: {source}", path = path.display())]
     Parquet {
         /// Which file.
@@ -33,6 +33,39 @@ pub enum LakeError {
         /// What the encoder said.
         source: parquet::errors::ParquetError,
     },
+    /// A Parquet file could not be read: its bytes are not what was written.
+    #[error("cannot read {path} as parquet: {source}", path = path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// What the decoder said.
+        source: parquet::errors::ParquetError,
+    },
+    /// The index beside a file is damaged, or of another file. It can be built again.
+    #[error("index {path} is damaged or of another file", path = path.display())]
+    Index {
+        /// The index.
+        path: PathBuf,
+    },
+    /// A merge did not bring as many rows as its inputs have; nothing was replaced.
+    #[error("{file} would have {found} rows instead of {expected}")]
+    Rows {
+        /// The file that was not put in place.
+        file: String,
+        /// Rows of the inputs, by the catalog.
+        expected: u64,
+        /// Rows written.
+        found: u64,
+    },
+    /// A file that was to be replaced is not live any more: retention or another process was quicker.
+    #[error("{file} was replaced or retired meanwhile")]
+    Superseded {
+        /// The file.
+        file: String,
+    },
+    /// The server stops; what was begun is dropped and nothing is lost.
+    #[error("stopping")]
+    Stopping,
     /// Batches could not be put together.
     #[error("cannot arrange rows: {0}")]
     Arrow(#[from] arrow::error::ArrowError),
@@ -75,7 +108,9 @@ impl LakeError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Setting { .. } => ErrorKind::Invalid,
-            Self::Disk { .. } | Self::Catalog { .. } => ErrorKind::Unavailable,
+            Self::Disk { .. } | Self::Catalog { .. } | Self::Superseded { .. } | Self::Stopping => {
+                ErrorKind::Unavailable
+            }
             _ => ErrorKind::Internal,
         }
     }
@@ -83,6 +118,11 @@ impl LakeError {
     pub(crate) fn disk(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::Disk { action, path, source }
+    }
+
+    pub(crate) fn read(path: impl Into<PathBuf>) -> impl FnOnce(parquet::errors::ParquetError) -> Self {
+        let path = path.into();
+        move |source| Self::Read { path, source }
     }
 
     pub(crate) fn catalog(action: &'static str) -> impl FnOnce(sqlx::Error) -> Self {

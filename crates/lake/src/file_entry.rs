@@ -6,10 +6,48 @@ use std::path::PathBuf;
 
 use model::{Lsn, Signal, TenantId, TimeRange};
 
-use crate::{LakeError, Partition, Zone};
+use crate::{LakeError, Partition, Zone, layout};
 
 /// The layout of files written now. Files of every older version stay readable.
-pub(crate) const FORMAT_VERSION: u32 = 1;
+pub(crate) const FORMAT_VERSION: u32 = 2;
+
+/// How often the rows of a file were merged with others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// Written by a flush.
+    L0,
+    /// Merged while its hour was going on.
+    L1,
+    /// Merged after its hour, or as large as files become.
+    L2,
+}
+
+impl Level {
+    /// Every level, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::L0, Self::L1, Self::L2];
+
+    /// The number in names and in the catalog.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::L0 => 0,
+            Self::L1 => 1,
+            Self::L2 => 2,
+        }
+    }
+
+    /// The level with this number.
+    pub fn from_number(number: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| i64::from(level.number()) == number)
+    }
+
+    /// How hard zstd tries: what is read again soon is written quickly.
+    pub(crate) fn zstd(self) -> i32 {
+        match self {
+            Self::L0 | Self::L1 => 1,
+            Self::L2 => 3,
+        }
+    }
+}
 
 /// One Parquet file with the stored schema of its signal. Never changes once committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +60,8 @@ pub struct FileEntry {
     pub tenant: TenantId,
     /// What kind of rows.
     pub signal: Signal,
+    /// How often its rows were merged.
+    pub level: Level,
     /// The hour of event time, or odd.
     pub partition: Partition,
     /// Length of the file.
@@ -30,9 +70,9 @@ pub struct FileEntry {
     pub checksum_crc32c: u32,
     /// Version of the layout inside.
     pub format_version: u32,
-    /// First log position the flush that wrote it covered.
+    /// First log position that the flushes of its rows covered.
     pub min_lsn: Lsn,
-    /// Last log position the flush that wrote it covered.
+    /// Last log position that the flushes of its rows covered.
     pub max_lsn: Lsn,
     /// When it was committed, in nanoseconds since 1970.
     pub created_unix_nanos: i64,
@@ -49,6 +89,11 @@ impl FileEntry {
     /// Whether any row may come from `service`; false is certain.
     pub fn may_have_service(&self, service: &str) -> bool {
         self.zone.services.as_ref().is_none_or(|services| services.contains(service))
+    }
+
+    /// Where the index beside it is, absolute; it may be missing.
+    pub fn index_path(&self) -> PathBuf {
+        layout::index_path(&self.path)
     }
 
     /// Reads the whole file and compares its checksum. Blocking.

@@ -18,8 +18,10 @@ use tokio::time::Instant;
 use crate::file_entry::FORMAT_VERSION;
 use crate::layout::Layout;
 use crate::memtable::{FrozenBatch, Generation};
+use crate::parquet_file::{FileWriter, Written};
 use crate::partition::{Partition, Plausible, partitions};
-use crate::{FileEntry, Lake, LakeError, Zone, disk, parquet_file, row_order};
+use crate::row_order::{Keys, SLICE_ROWS, SliceOrder};
+use crate::{FileEntry, Lake, LakeError, Level, disk, layout, slice_index};
 
 impl Lake {
     /// Writes all events that are in memory now to files and commits them; returns the new mark. Without events it
@@ -136,22 +138,25 @@ impl Job {
         partition: Partition,
         parts: &[RecordBatch],
     ) -> Result<FileEntry, LakeError> {
-        let name = Layout::name(tenant, signal, partition, self.range);
-        let (path, temporary) = (self.layout.path(&name), self.layout.temporary_path(&name));
+        let name = Layout::name(tenant, signal, partition, self.range, Level::L0);
         let records = join(&signal.stored_schema(), parts)?;
-        let mut zone = Zone::empty();
-        zone.add(signal, &records);
-        let order = row_order::order(signal, &records)?;
-        let written = parquet_file::write(&temporary, signal, &records, &order, self.range)?;
-        if let Some(dir) = path.parent() {
-            disk::make_dir(dir)?;
+        let mut keys = Keys::default();
+        keys.add(signal, &records)?;
+        let mut order = keys.order(signal)?;
+        let slices = SliceOrder::of(signal, &records)?;
+        let mut writer = FileWriter::create(&self.layout.temporary_path(&name), signal, Level::L0, self.range)?;
+        for slice in order.chunks_mut(SLICE_ROWS) {
+            slices.sort(slice, |row| row as usize, |row| keys.time(row));
+            writer.write_slice(&take_record_batch(&records, &UInt32Array::from(slice.to_vec()))?)?;
         }
-        disk::publish(&temporary, &path)?;
+        let written = writer.finish()?;
+        publish(&self.layout, &name, &written)?;
         Ok(FileEntry {
+            path: self.layout.path(&name),
             name,
-            path,
             tenant: tenant.clone(),
             signal,
+            level: Level::L0,
             partition,
             bytes: written.bytes,
             checksum_crc32c: written.checksum_crc32c,
@@ -159,7 +164,18 @@ impl Job {
             min_lsn: self.range.0,
             max_lsn: self.range.1,
             created_unix_nanos: self.now_unix_nanos,
-            zone,
+            zone: written.zone,
         })
     }
+}
+
+/// Gives a finished file its name, its index first: a file is never seen without one.
+pub(crate) fn publish(layout: &Layout, name: &str, written: &Written) -> Result<(), LakeError> {
+    let path = layout.path(name);
+    if let Some(dir) = path.parent() {
+        disk::make_dir(dir)?;
+    }
+    let temporary = layout.temporary_path(name);
+    slice_index::write(&written.index, &layout::index_path(&temporary), &layout::index_path(&path))?;
+    disk::publish(&temporary, &path)
 }

@@ -1,5 +1,6 @@
 //! The front door: insert, snapshot, and how full it is.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -35,6 +36,10 @@ pub(crate) struct Inner {
     /// One of flush, retention and orphan sweep at a time: each assumes the others leave the files alone.
     /// The turn goes into the blocking part, so that one whose caller gave up still ends before the next begins.
     pub(crate) upkeep: Arc<tokio::sync::Mutex<()>>,
+    /// One merge at a time, beside which flushes go on; whoever clears away what is unfinished takes this turn as well.
+    pub(crate) merging: Arc<tokio::sync::Mutex<()>>,
+    /// Names of files that a merge could not read.
+    pub(crate) unreadable: Mutex<HashSet<String>>,
     pub(crate) retired: Mutex<Vec<Retired>>,
     /// Files that are missing or have the wrong length, as found when the lake was opened.
     pub(crate) quarantined: Mutex<Vec<Arc<FileEntry>>>,
@@ -90,6 +95,8 @@ impl Lake {
                 clock,
                 version: Mutex::new(Arc::new(opened.version)),
                 upkeep: Arc::default(),
+                merging: Arc::default(),
+                unreadable: Mutex::default(),
                 retired: Mutex::new(opened.retired),
                 quarantined: Mutex::new(opened.quarantined),
                 freeze_wanted: Notify::new(),

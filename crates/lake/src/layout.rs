@@ -1,21 +1,24 @@
 //! Where files lie below the lake's directory.
 //!
 //! ```text
-//! <dir>/<tenant>/<signal>/<hour>/<first lsn>-<last lsn>.parquet    committed, or left by an interrupted flush
-//! <dir>/.tmp/<any name>                                            being written; never read
+//! <dir>/<tenant>/<signal>/<hour>/<first lsn>-<last lsn>.parquet       written by a flush
+//! <dir>/<tenant>/<signal>/<hour>/<first lsn>-<last lsn>.l2.parquet    merged to level 2 from all files of that range
+//! <dir>/<tenant>/<signal>/<hour>/<the same>.idx                       the index beside it
+//! <dir>/.tmp/<any name>                                               being written; never read
 //! ```
 //!
 //! `<hour>` is `2026-11-22T14` or `odd`; log positions are 16 hexadecimal digits. A name says everything that is needed
-//! to tell what an interrupted flush left, and the same log range always gives the same name.
+//! to tell what an interrupted flush or merge left, and the same log range always gives the same name.
 
 use std::path::{Path, PathBuf};
 
 use model::{Lsn, Signal, TenantId};
 
-use crate::Partition;
+use crate::{Level, Partition};
 
 const TEMPORARY: &str = ".tmp";
 const EXTENSION: &str = ".parquet";
+const INDEX_EXTENSION: &str = "idx";
 
 /// Spells every path of the lake.
 #[derive(Debug, Clone)]
@@ -37,8 +40,18 @@ impl Layout {
     }
 
     /// A file's name: its path below the directory.
-    pub(crate) fn name(tenant: &TenantId, signal: Signal, partition: Partition, range: (Lsn, Lsn)) -> String {
-        format!("{tenant}/{signal}/{partition}/{:016x}-{:016x}{EXTENSION}", range.0.0, range.1.0)
+    pub(crate) fn name(
+        tenant: &TenantId,
+        signal: Signal,
+        partition: Partition,
+        range: (Lsn, Lsn),
+        level: Level,
+    ) -> String {
+        let level = match level {
+            Level::L0 => String::new(),
+            merged => format!(".l{}", merged.number()),
+        };
+        format!("{tenant}/{signal}/{partition}/{:016x}-{:016x}{level}{EXTENSION}", range.0.0, range.1.0)
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -50,11 +63,28 @@ impl Layout {
         self.temporary_dir().join(name.replace('/', "."))
     }
 
-    /// The log range a file name claims; `None` when the lake does not give such names.
-    pub(crate) fn range_of(name: &str) -> Option<(Lsn, Lsn)> {
+    /// The log range and the level a file name claims; `None` when the lake does not give such names.
+    pub(crate) fn claims_of(name: &str) -> Option<((Lsn, Lsn), Level)> {
         let stem = name.rsplit('/').next()?.strip_suffix(EXTENSION)?;
-        let (first, last) = stem.split_once('-')?;
+        let (range, level) = match stem.split_once(".l") {
+            None => (stem, Level::L0),
+            Some((range, number)) => {
+                (range, Level::from_number(number.parse().ok()?).filter(|level| *level != Level::L0)?)
+            }
+        };
+        let (first, last) = range.split_once('-')?;
         let number = |text: &str| (text.len() == 16).then(|| u64::from_str_radix(text, 16).ok()).flatten();
-        Some((Lsn(number(first)?), Lsn(number(last)?)))
+        Some(((Lsn(number(first)?), Lsn(number(last)?)), level))
     }
+}
+
+/// Where the index of a file is.
+pub(crate) fn index_path(path: &Path) -> PathBuf {
+    path.with_extension(INDEX_EXTENSION)
+}
+
+/// The name of the file that an index is beside; `None` when it is no index.
+pub(crate) fn indexed(name: &str) -> Option<String> {
+    let stem = name.strip_suffix(INDEX_EXTENSION)?.strip_suffix('.')?;
+    Some(format!("{stem}{EXTENSION}"))
 }

@@ -5,6 +5,7 @@
 //! passes an event that is not in a committed file. *Refuses to know* rules, query text, and where events come from.
 
 mod catalog;
+mod compaction;
 mod disk;
 mod error;
 mod file_entry;
@@ -13,6 +14,7 @@ mod guard;
 mod lake;
 mod layout;
 mod memtable;
+mod merge;
 mod opening;
 mod orphan;
 mod parquet_file;
@@ -20,15 +22,18 @@ mod partition;
 mod retention;
 mod row_order;
 mod settings;
+mod slice_index;
 mod snapshot;
+mod tree;
 mod version;
 mod zone;
 
 pub use error::LakeError;
-pub use file_entry::FileEntry;
+pub use file_entry::{FileEntry, Level};
 pub use lake::{Lake, SignalStats, Stats};
 pub use memtable::{FrozenBatch, TraceIndex};
 pub use partition::Partition;
 pub use settings::Settings;
+pub use slice_index::SliceIndex;
 pub use snapshot::Snapshot;
 pub use zone::Zone;

@@ -62,6 +62,9 @@ fn check(settings: &Settings) -> Result<(), LakeError> {
     if settings.flush_bytes == 0 || settings.flush_bytes > settings.memtable_limit_bytes {
         return Err(LakeError::Setting { name: "flush_bytes", rule: "between 1 and memtable_limit_bytes" });
     }
+    if !(0.0..=1.0).contains(&settings.compaction_share) {
+        return Err(LakeError::Setting { name: "compaction_share", rule: "between 0 and 1" });
+    }
     if settings.max_hours_per_flush == 0 {
         return Err(LakeError::Setting { name: "max_hours_per_flush", rule: "at least 1" });
     }

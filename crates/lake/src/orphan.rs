@@ -1,4 +1,4 @@
-//! What an interrupted flush left behind.
+//! What an interrupted flush or merge left behind.
 
 use std::collections::HashSet;
 use std::fs;
@@ -11,16 +11,17 @@ use runtime::metric;
 
 use crate::catalog::CatalogFile;
 use crate::layout::Layout;
-use crate::{Lake, LakeError, disk};
+use crate::{Lake, LakeError, Level, disk, layout};
 
 impl Lake {
-    /// Removes files that have no catalog row and that only an interrupted flush can have left; returns how many. Done
+    /// Removes files that have no catalog row and that only an interrupted flush or merge can have left; returns how many. Done
     /// once when the lake is opened. Parquet files of any other kind are left alone and logged: they may be all that is
     /// left of a lake whose catalog was lost.
     ///
     /// # Errors
     /// The disk's or the catalog's.
     pub async fn sweep_orphans(&self) -> Result<u64, LakeError> {
+        let _no_merge = self.inner.merging.lock().await;
         let turn = Arc::clone(&self.inner.upkeep).lock_owned().await;
         let mark = self.inner.catalog.mark().await?;
         let known = self.inner.catalog.files(self.inner.layout.clone()).await?;
@@ -34,7 +35,9 @@ pub(crate) fn names(known: &[CatalogFile]) -> HashSet<&str> {
     known.iter().map(|file| file.entry.name.as_str()).collect()
 }
 
-/// An uncommitted flush begins right after the mark, because the mark is where the committed one before it ended.
+/// An uncommitted flush begins right after the mark, because the mark is where the committed one before it ended. An
+/// uncommitted merge covers committed files of its directory, which still have its rows. An index without its file says
+/// nothing.
 pub(crate) fn sweep(layout: &Layout, mark: Lsn, known: &HashSet<&str>) -> Result<u64, LakeError> {
     let mut leftovers = Vec::new();
     let mut strangers = 0_u64;
@@ -42,12 +45,26 @@ pub(crate) fn sweep(layout: &Layout, mark: Lsn, known: &HashSet<&str>) -> Result
         for signal in children(&layout.path(&tenant))? {
             for hour in children(&layout.path(&format!("{tenant}/{signal}")))? {
                 let dir = format!("{tenant}/{signal}/{hour}");
-                for file in children(&layout.path(&dir))? {
-                    let name = format!("{dir}/{file}");
-                    let Some((first, _)) = Layout::range_of(&name).filter(|_| !known.contains(name.as_str())) else {
+                let here: Vec<String> =
+                    children(&layout.path(&dir))?.into_iter().map(|file| format!("{dir}/{file}")).collect();
+                let committed: Vec<(Lsn, Lsn)> = here
+                    .iter()
+                    .filter(|name| known.contains(name.as_str()))
+                    .filter_map(|name| Layout::claims_of(name).map(|(range, _)| range))
+                    .collect();
+                for name in here {
+                    if layout::indexed(&name).is_some_and(|file| !known.contains(file.as_str())) {
+                        leftovers.push(name);
                         continue;
+                    }
+                    let claims = Layout::claims_of(&name).filter(|_| !known.contains(name.as_str()));
+                    let Some(((first, last), level)) = claims else { continue };
+                    let covers = |range: &(Lsn, Lsn)| first <= range.0 && range.1 <= last;
+                    let is_leftover = match level {
+                        Level::L0 => first.0 == mark.0 + 1,
+                        _ => committed.iter().any(covers),
                     };
-                    match first.0 == mark.0 + 1 {
+                    match is_leftover {
                         true => leftovers.push(name),
                         false => strangers += 1,
                     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// What a person may set.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// The lake's own directory; made when absent.
     pub dir: PathBuf,
@@ -19,6 +19,8 @@ pub struct Settings {
     pub retention: Duration,
     /// How long a retired file stays on disk at least; longer than the longest query.
     pub unlink_grace: Duration,
+    /// Share of one core that merging files may take, 0 to 1; 0 turns it off.
+    pub compaction_share: f64,
     /// Hour files one flush writes per tenant and signal at most; events of further hours go to one `odd` file.
     pub max_hours_per_flush: usize,
 }
@@ -36,6 +38,7 @@ impl Settings {
             flush_interval: Duration::from_secs(30),
             retention: Duration::from_secs(14 * 24 * 3_600),
             unlink_grace: Duration::from_secs(10 * 60),
+            compaction_share: 0.35,
             max_hours_per_flush: 48,
         }
     }

@@ -39,6 +39,12 @@ impl Version {
         Self { files: by_table(self.files.clone(), files), sealed: None, open: Arc::clone(&self.open), mark }
     }
 
+    /// One file in the place of others.
+    pub(crate) fn with_merged(&self, inputs: &[Arc<FileEntry>], merged: Arc<FileEntry>) -> Self {
+        let without = self.with_files_kept(|file| !inputs.iter().any(|input| input.name == file.name));
+        Self { files: by_table(without.files, [merged]), ..without }
+    }
+
     /// Only the files that `keep` holds on to.
     pub(crate) fn with_files_kept(&self, keep: impl Fn(&FileEntry) -> bool) -> Self {
         let files = self.all_files().filter(|file| keep(file)).cloned();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array, UInt64Array};
 use arrow::error::ArrowError;
 
-use crate::{Lsn, Signal, TenantId, UnixNanos};
+use crate::{Lsn, Signal, TenantId, UnixNanos, column};
 
 /// Events of one tenant and one signal that arrived in one request.
 ///
@@ -26,7 +26,8 @@ pub struct EventBatch {
 }
 
 impl EventBatch {
-    /// The batch in its place: appends the `seq` and `row` columns. Costs 12 bytes per row and copies no other column.
+    /// The batch in its place: appends the `seq` and `row` columns, and whatever else is not known yet, as nulls. Costs
+    /// 12 bytes per row and copies no other column.
     ///
     /// # Errors
     /// When `records` does not have the decoded schema of its signal.
@@ -36,7 +37,10 @@ impl EventBatch {
         let row: ArrayRef = Arc::new(UInt32Array::from_iter_values(0..u32::try_from(rows).unwrap_or(u32::MAX)));
         let mut columns = self.records.columns().to_vec();
         columns.extend([seq, row]);
-        let records = RecordBatch::try_new(self.signal.stored_schema(), columns)?;
+        let schema = self.signal.stored_schema();
+        let unknown = schema.fields().iter().skip(columns.len());
+        columns.extend(unknown.map(|field| column::nulls(field.data_type(), rows)));
+        let records = RecordBatch::try_new(schema, columns)?;
         Ok(Self { lsn, records, ..self })
     }
 

@@ -1,10 +1,12 @@
-//! Several batches made one, labels deduplicated.
+//! Several batches made one, labels deduplicated; and batches brought to one schema.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, Int32Array, RecordBatch, StringArray};
-use arrow::compute::concat;
+use arrow::array::{
+    Array, ArrayRef, AsArray, DictionaryArray, Int32Array, RecordBatch, RecordBatchOptions, StringArray,
+};
+use arrow::compute::{cast, concat};
 use arrow::datatypes::{DataType, Int32Type, SchemaRef};
 use arrow::error::ArrowError;
 use foldhash::fast::RandomState;
@@ -32,6 +34,23 @@ pub fn join(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<RecordBatch, 
         });
     }
     RecordBatch::try_new(Arc::clone(schema), columns)
+}
+
+/// The batch with exactly the columns of `schema`: files of older versions may lack some, or hold them in another type.
+///
+/// # Errors
+/// When a column cannot be read as the type asked for.
+pub fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let mut columns = Vec::with_capacity(schema.fields().len());
+    for field in schema.fields() {
+        columns.push(match batch.column_by_name(field.name()) {
+            Some(column) if column.data_type() == field.data_type() => Arc::clone(column),
+            Some(column) => cast(column, field.data_type())?,
+            None => column::nulls(field.data_type(), batch.num_rows()),
+        });
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
 }
 
 fn is_label(data_type: &DataType) -> bool {

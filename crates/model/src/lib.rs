@@ -19,6 +19,6 @@ pub use attribute::Value;
 pub use batch::EventBatch;
 pub use detection::{Detection, EventId, Severity};
 pub use id::{IdError, LogId, Lsn, SpanId, TenantId, TraceId};
-pub use joining::join;
+pub use joining::{conform, join};
 pub use signal::Signal;
 pub use time::{TimeRange, UnixNanos};

@@ -18,8 +18,9 @@ use model::view::ViewError;
 
 use crate::QueryError;
 
-/// Columns that say how a span came here, not what it is.
-const ARRIVAL: [&str; 5] = [SEQ, ROW, RECEIVED_TIME, KEY_ID, SERVICE_VERIFIED];
+/// Columns that say how a span came here and where it lies, not what it is.
+const ARRIVAL: [&str; 8] =
+    [SEQ, ROW, RECEIVED_TIME, KEY_ID, SERVICE_VERIFIED, span::NESTED_LEFT, span::NESTED_RIGHT, span::DEPTH];
 
 /// A row of a batch.
 type Place = (usize, usize);

@@ -1,56 +1,21 @@
-//! Trace filters and footers of files, kept in memory within a limit.
+//! Indexes and footers of files, kept in memory within a limit.
 //!
-//! They are kept apart because they are needed at different rates: to look for a trace asks the filter of every file,
-//! a few kilobytes each, and needs the footer, ten times as large, of the few files that may hold it.
+//! They are kept apart because they are needed at different rates: to look for a trace asks the index of every file, and
+//! needs the footer of the few files that hold it.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lake::FileEntry;
-use model::TraceId;
-use model::signal::TRACE_ID;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
-use parquet::bloom_filter::Sbbf;
+use lake::{FileEntry, SliceIndex};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::metadata::PageIndexPolicy;
+use runtime::metric;
 
 use crate::QueryError;
 
-/// Bytes of one block of a split-block Bloom filter.
-const FILTER_BLOCK_BYTES: usize = 32;
 /// What an entry of a shelf costs besides its own bytes.
 const ENTRY_BYTES: usize = 256;
-
-/// The trace filters of one file, one per row group; `None` where the file has no filter.
-#[derive(Debug)]
-pub(crate) struct TraceFilters(Vec<Option<Sbbf>>);
-
-impl TraceFilters {
-    fn load(entry: &FileEntry) -> Result<Self, QueryError> {
-        let file = open(entry)?;
-        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Skip);
-        let metadata = ArrowReaderMetadata::load(&file, options).map_err(|error| unreadable(entry, &error))?;
-        let groups = metadata.metadata().num_row_groups();
-        let column = metadata.parquet_schema().columns().iter().position(|column| column.name() == TRACE_ID);
-        let Some(column) = column else { return Ok(Self((0..groups).map(|_| None).collect())) };
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
-        let filters = (0..groups).map(|group| builder.get_row_group_column_bloom_filter(group, column));
-        filters.collect::<Result<_, _>>().map(Self).map_err(|error| unreadable(entry, &error))
-    }
-
-    /// The row groups that may hold any of the traces.
-    pub(crate) fn groups_with(&self, traces: &[TraceId]) -> Vec<usize> {
-        let may_hold = |filter: &Option<Sbbf>| {
-            filter.as_ref().is_none_or(|filter| traces.iter().any(|trace| filter.check(&trace.0[..])))
-        };
-        let groups = self.0.iter().enumerate().filter(|(_, filter)| may_hold(filter));
-        groups.map(|(group, _)| group).collect()
-    }
-
-    fn bytes(&self) -> usize {
-        self.0.iter().flatten().map(|filter| filter.num_blocks() * FILTER_BLOCK_BYTES).sum()
-    }
-}
 
 /// Opens the file behind an entry.
 pub(crate) fn open(entry: &FileEntry) -> Result<File, QueryError> {
@@ -61,25 +26,34 @@ pub(crate) fn unreadable(entry: &FileEntry, error: &dyn std::error::Error) -> Qu
     QueryError::File { path: entry.path.display().to_string(), reason: error.to_string() }
 }
 
-/// The filters and footers of the files used last. A file never changes, so nothing in here grows stale.
+/// The indexes and footers of the files used last. A file never changes, so nothing in here grows stale.
 #[derive(Debug)]
 pub(crate) struct Footers {
-    filters: Shelf<TraceFilters>,
+    indexes: Shelf<Option<SliceIndex>>,
     footers: Shelf<ArrowReaderMetadata>,
 }
 
 impl Footers {
-    /// With a limit for filters and the same for footers.
+    /// With a limit for indexes and the same for footers.
     pub(crate) fn new(limit_bytes: usize) -> Self {
-        Self { filters: Shelf::new(limit_bytes), footers: Shelf::new(limit_bytes) }
+        Self { indexes: Shelf::new(limit_bytes), footers: Shelf::new(limit_bytes) }
     }
 
-    /// The trace filters of a file, read when they are not in memory. Blocking.
-    ///
-    /// # Errors
-    /// [`QueryError::File`].
-    pub(crate) fn filters(&self, entry: &FileEntry) -> Result<Arc<TraceFilters>, QueryError> {
-        self.filters.get(&entry.name, TraceFilters::bytes, || TraceFilters::load(entry))
+    /// The index of a file, read when it is not in memory; `None` when it is missing or damaged. Blocking.
+    pub(crate) fn index(&self, entry: &FileEntry) -> Arc<Option<SliceIndex>> {
+        let bytes = |index: &Option<SliceIndex>| index.as_ref().map_or(0, SliceIndex::memory_bytes);
+        let load = || {
+            let index = SliceIndex::open(entry);
+            if let Err(error) = &index {
+                tracing::warn!(%error, file = entry.name, "lookups scan a file without its index");
+            }
+            Ok(index.ok())
+        };
+        let index = self.indexes.get(&entry.name, bytes, load).unwrap_or_default();
+        if index.is_none() {
+            metrics::counter!(metric::LAKE_INDEX_MISSES).increment(1);
+        }
+        index
     }
 
     /// The footer of a file with its page index, read when it is not in memory. Blocking.

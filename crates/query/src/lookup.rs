@@ -1,20 +1,20 @@
-//! Rows of given traces, without SQL: trace index in memory, Bloom filter and row filter in files.
+//! Rows of given traces, without SQL: the index of each batch in memory, the index beside each file.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array,
-};
-use arrow::compute::{cast, take_record_batch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
 use arrow::datatypes::{SchemaRef, TimestampNanosecondType};
-use arrow::error::ArrowError;
 use lake::{FileEntry, Snapshot};
 use model::signal::{TRACE_ID, span};
-use model::{TraceId, UnixNanos};
+use model::{TraceId, UnixNanos, conform};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowPredicateFn, ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowFilter};
+use parquet::arrow::arrow_reader::{
+    ArrowPredicateFn, ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowFilter, RowSelection, RowSelector,
+};
 use tokio::time::Instant;
 
 use crate::QueryError;
@@ -76,9 +76,12 @@ impl Lookup {
             if is_past_gap(earliest(&found.batches), entry, self.max_gap_nanos) {
                 break;
             }
-            let groups = footers.filters(entry)?.groups_with(&self.traces);
-            if !groups.is_empty() {
-                let batches = self.read(entry, &*footers.footer(entry)?, groups, &traces, room + 1)?;
+            let rows = match footers.index(entry).as_ref() {
+                Some(index) => index.rows_of(&self.traces),
+                None => std::iter::once(0..entry.zone.rows).collect(),
+            };
+            if !rows.is_empty() {
+                let batches = self.read(entry, &*footers.footer(entry)?, &rows, &traces, room + 1)?;
                 keep(batches, &mut room, &mut found);
             }
         }
@@ -89,7 +92,7 @@ impl Lookup {
         &self,
         entry: &FileEntry,
         footer: &ArrowReaderMetadata,
-        groups: Vec<usize>,
+        rows: &[Range<u64>],
         traces: &Arc<HashSet<[u8; 16]>>,
         limit: usize,
     ) -> Result<Vec<RecordBatch>, QueryError> {
@@ -102,8 +105,10 @@ impl Lookup {
         let only_trace = ProjectionMask::roots(columns, [trace_column]);
         let matches = ArrowPredicateFn::new(only_trace, move |batch| Ok(matching(batch.column(0), &traces)));
         let mask = ProjectionMask::roots(columns, tops);
+        let (groups, selection) = selected(footer, rows);
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(footer::open(entry)?, footer.clone())
             .with_row_groups(groups)
+            .with_row_selection(selection)
             .with_projection(mask)
             .with_row_filter(RowFilter::new(vec![Box::new(matches)]))
             .with_batch_size(BATCH_ROWS)
@@ -117,6 +122,28 @@ impl Lookup {
         }
         Ok(batches)
     }
+}
+
+/// The row groups that hold any of the rows, and which of their rows those are.
+fn selected(footer: &ArrowReaderMetadata, rows: &[Range<u64>]) -> (Vec<usize>, RowSelection) {
+    let (mut groups, mut selectors) = (Vec::new(), Vec::new());
+    let mut start = 0;
+    for (number, group) in footer.metadata().row_groups().iter().enumerate() {
+        let end = start + group.num_rows().unsigned_abs();
+        let mut at = start;
+        for range in rows.iter().filter(|range| range.start < end && start < range.end) {
+            let (from, to) = (range.start.max(start), range.end.min(end));
+            selectors.push(RowSelector::skip((from - at) as usize));
+            selectors.push(RowSelector::select((to - from) as usize));
+            at = to;
+        }
+        if at > start {
+            groups.push(number);
+            selectors.push(RowSelector::skip((end - at) as usize));
+        }
+        start = end;
+    }
+    (groups, RowSelection::from(selectors))
 }
 
 fn keep(batches: Vec<RecordBatch>, room: &mut usize, found: &mut Found) {
@@ -148,18 +175,4 @@ fn matching(column: &ArrayRef, traces: &HashSet<[u8; 16]>) -> BooleanArray {
         return ids.iter().map(|id| Some(id == Some(&only[..]))).collect();
     }
     ids.iter().map(|id| Some(id.is_some_and(|id| traces.contains(id)))).collect()
-}
-
-/// The batch with exactly the columns of `schema`: files of older versions may lack some, or hold them in another type.
-pub(crate) fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
-    let mut columns = Vec::with_capacity(schema.fields().len());
-    for field in schema.fields() {
-        columns.push(match batch.column_by_name(field.name()) {
-            Some(column) if column.data_type() == field.data_type() => Arc::clone(column),
-            Some(column) => cast(column, field.data_type())?,
-            None => new_null_array(field.data_type(), batch.num_rows()),
-        });
-    }
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
 }

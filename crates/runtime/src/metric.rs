@@ -104,6 +104,16 @@ pub const LAKE_ROWS: &str = "tracehound_lake_rows";
 pub const LAKE_FLUSH_SECONDS: &str = "tracehound_lake_flush_seconds";
 /// Flushes that failed and will be tried again.
 pub const LAKE_FLUSH_FAILURES: &str = "tracehound_lake_flush_failures_total";
+/// Merges that could be done now. Compaction takes its time until it is behind (16), then all it can get.
+pub const LAKE_MERGES_WAITING: &str = "tracehound_lake_merges_waiting";
+/// Seconds one merge took, its pauses included. Label `level`: that of the merged file.
+pub const LAKE_MERGE_SECONDS: &str = "tracehound_lake_merge_seconds";
+/// Files that were merged into others. Label `level`: that of the merged file.
+pub const LAKE_MERGED_FILES: &str = "tracehound_lake_merged_files_total";
+/// Merges that failed and will be tried again.
+pub const LAKE_MERGE_FAILURES: &str = "tracehound_lake_merge_failures_total";
+/// Lookups that scanned a file because its index was missing or damaged.
+pub const LAKE_INDEX_MISSES: &str = "tracehound_lake_index_misses_total";
 /// Files deleted by retention.
 pub const LAKE_RETIRED_FILES: &str = "tracehound_lake_retired_files_total";
 /// Files without a catalog row that were removed.

@@ -1,6 +1,7 @@
 //! The catalog: which files there are and how far the log is in them, on disk before anybody relies on it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use model::{Lsn, UnixNanos};
 use runtime::Database;
@@ -8,12 +9,13 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use crate::layout::Layout;
-use crate::{FileEntry, LakeError, Partition, Zone};
+use crate::{FileEntry, LakeError, Level, Partition, Zone};
 
 const INSERT_FILE: &str = include_str!("insert_file.sql");
 const ALL_FILES: &str = include_str!("all_files.sql");
 const SET_STATE: &str = include_str!("set_state.sql");
 const REMOVE_FILE: &str = include_str!("remove_file.sql");
+const RETIRE_LIVE: &str = include_str!("retire_live.sql");
 const MARK: &str = include_str!("mark.sql");
 const ADVANCE_MARK: &str = include_str!("advance_mark.sql");
 
@@ -83,6 +85,30 @@ impl Catalog {
         transaction.commit().await.map_err(failed())
     }
 
+    /// Puts `merged` in the place of `inputs`, all or nothing.
+    ///
+    /// # Errors
+    /// [`LakeError::Superseded`] when an input is not live any more; the catalog's.
+    pub(crate) async fn replace(
+        &self,
+        inputs: &[Arc<FileEntry>],
+        merged: &FileEntry,
+        now: UnixNanos,
+    ) -> Result<(), LakeError> {
+        let failed = || LakeError::catalog("commit to");
+        let mut transaction = self.db.writer.begin().await.map_err(failed())?;
+        for input in inputs {
+            let retire = sqlx::query(RETIRE_LIVE).bind(input.name.as_str()).bind(now.0);
+            let done = retire.execute(&mut *transaction).await.map_err(failed())?;
+            if done.rows_affected() != 1 {
+                // dropping the transaction undoes the others
+                return Err(LakeError::Superseded { file: input.name.clone() });
+            }
+        }
+        insert(merged).execute(&mut *transaction).await.map_err(failed())?;
+        transaction.commit().await.map_err(failed())
+    }
+
     /// Moves files to another state, all or none.
     pub(crate) async fn set_state(&self, names: &[String], state: FileState, now: UnixNanos) -> Result<(), LakeError> {
         let failed = || LakeError::catalog("change");
@@ -130,6 +156,7 @@ fn insert(file: &FileEntry) -> Insert<'_> {
         .bind(file.zone.error_count.cast_signed())
         .bind(file.zone.max_duration_nanos)
         .bind(file.created_unix_nanos)
+        .bind(i64::from(file.level.number()))
 }
 
 fn read_row(row: &SqliteRow, layout: &Layout) -> Result<CatalogFile, LakeError> {
@@ -147,6 +174,7 @@ fn read_row(row: &SqliteRow, layout: &Layout) -> Result<CatalogFile, LakeError> 
         path: layout.path(&name),
         tenant: text("tenant")?.parse().map_err(|_| unreadable("tenant"))?,
         signal: text("signal")?.parse().map_err(|_| unreadable("signal"))?,
+        level: Level::from_number(read("level")?).ok_or_else(|| unreadable("level"))?,
         partition: hour.map_or(Partition::Odd, Partition::Hour),
         bytes: read("bytes")?.cast_unsigned(),
         checksum_crc32c: small("checksum_crc32c")?,

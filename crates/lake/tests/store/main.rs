@@ -6,6 +6,7 @@ mod crash;
 mod files;
 mod hammer;
 mod memory;
+mod merge;
 mod odd;
 mod retention;
 mod support;

@@ -1,5 +1,6 @@
 //! A lake in a temporary directory, and batches with something in every column.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +10,9 @@ use arrow::array::{
     ArrayRef, AsArray, BinaryArray, BooleanArray, FixedSizeBinaryArray, Int8Array, Int32Array, Int64Array, ListBuilder,
     RecordBatch, StringArray, StringBuilder, StringDictionaryBuilder, TimestampNanosecondArray, UInt32Array,
 };
-use arrow::datatypes::{DataType, Field, Int32Type, UInt32Type, UInt64Type};
+use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::{DataType, Field, Int32Type, TimestampNanosecondType, UInt32Type, UInt64Type};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 use lake::{Lake, Settings, Snapshot};
 use model::signal::{self, log, span};
 use model::time::{NANOS_PER_HOUR, NANOS_PER_SEC};
@@ -215,13 +218,67 @@ pub fn whole(lsns: impl IntoIterator<Item = u64>, rows: u32) -> Vec<Position> {
     lsns.into_iter().flat_map(|lsn| (0..rows).map(move |row| (lsn, row))).collect()
 }
 
-/// Every regular file below a directory, temporary ones included.
+/// Every regular file below a directory, temporary ones included; an index belongs to its file and is not counted, and
+/// never stands alone.
 pub fn files_below(dir: &Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).into_iter().flatten() {
         let path = entry.unwrap().path();
-        if path.is_dir() { found.extend(files_below(&path)) } else { found.push(path) }
+        if path.is_dir() {
+            found.extend(files_below(&path));
+        } else if path.extension().is_some_and(|extension| extension == "idx") {
+            assert!(path.with_extension("parquet").exists(), "{} stands alone", path.display());
+        } else {
+            found.push(path);
+        }
     }
     found.sort();
     found
+}
+
+/// That spans lie as they should: traces by first sight cut into slices, each slice sorted by service, name and start.
+pub fn assert_in_slices(path: &Path) {
+    let rows = read_file(path);
+    let rows = concat_batches(&rows[0].schema(), &rows).unwrap();
+    let ids = rows.column_by_name(signal::TRACE_ID).unwrap().as_fixed_size_binary();
+    let times = rows.column_by_name(span::START_TIME).unwrap().as_primitive::<TimestampNanosecondType>().values();
+    let label = |name: &str, row: usize| {
+        let labels = rows.column_by_name(name).unwrap().as_dictionary::<Int32Type>();
+        labels.values().as_string::<i32>().value(labels.key(row).unwrap()).to_owned()
+    };
+    let mut first_seen: HashMap<&[u8], i64> = HashMap::new();
+    for row in 0..rows.num_rows() {
+        let seen = first_seen.entry(ids.value(row)).or_insert(times[row]);
+        *seen = (*seen).min(times[row]);
+    }
+    let mut last_of_slice_before = i64::MIN;
+    let all: Vec<usize> = (0..rows.num_rows()).collect();
+    for slice in all.chunks(16_384) {
+        let seen = |row: &usize| first_seen[ids.value(*row)];
+        assert!(slice.iter().map(seen).min().unwrap() >= last_of_slice_before, "a trace lies in neighbouring slices");
+        last_of_slice_before = slice.iter().map(seen).max().unwrap();
+        let key = |row: &usize| (label(signal::SERVICE, *row), label(span::NAME, *row), times[*row]);
+        assert!(slice.iter().map(key).is_sorted(), "by service, name and start inside a slice");
+    }
+}
+
+/// Compares as text, after bringing both in log order: the dictionaries may differ, what they say may not.
+pub fn assert_same_rows(left: &RecordBatch, right: &RecordBatch) {
+    let (left, right) = (in_log_order(left), in_log_order(right));
+    assert_eq!(left.num_rows(), right.num_rows());
+    let options = FormatOptions::default().with_null("<null>");
+    for (index, field) in left.schema().fields().iter().enumerate() {
+        let left = ArrayFormatter::try_new(left.column(index), &options).unwrap();
+        let formatted = ArrayFormatter::try_new(right.column(index), &options).unwrap();
+        for row in 0..right.num_rows() {
+            assert_eq!(left.value(row).to_string(), formatted.value(row).to_string(), "{} of row {row}", field.name());
+        }
+    }
+}
+
+fn in_log_order(records: &RecordBatch) -> RecordBatch {
+    let positions = positions_in(records);
+    let mut rows: Vec<u32> = (0..records.num_rows() as u32).collect();
+    rows.sort_by_key(|row| positions[*row as usize]);
+    take_record_batch(records, &UInt32Array::from(rows)).unwrap()
 }

@@ -61,7 +61,7 @@ impl Signal {
         Arc::clone(&SCHEMAS[self as usize])
     }
 
-    /// Schema of a stored batch: the decoded columns, then `seq` and `row`.
+    /// Schema of a stored batch: the decoded columns, then `seq` and `row`, then the tree columns of spans.
     pub fn stored_schema(self) -> SchemaRef {
         static SCHEMAS: LazyLock<[SchemaRef; 2]> = LazyLock::new(|| Signal::ALL.map(with_position));
         Arc::clone(&SCHEMAS[self as usize])
@@ -164,5 +164,8 @@ fn with_position(signal: Signal) -> SchemaRef {
     let mut fields: Vec<_> = signal.decoded_schema().fields().iter().cloned().collect();
     fields.push(Arc::new(Field::new(SEQ, DataType::UInt64, false)));
     fields.push(Arc::new(Field::new(ROW, DataType::UInt32, false)));
+    if signal == Signal::Spans {
+        fields.extend(span::TREE.map(|name| Arc::new(Field::new(name, DataType::Int32, true))));
+    }
     Arc::new(Schema::new(Fields::from(fields)))
 }

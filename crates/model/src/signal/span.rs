@@ -37,6 +37,18 @@ pub const DROPPED_EVENTS: &str = "dropped_events";
 /// How many links the client dropped; null when none.
 pub const DROPPED_LINKS: &str = "dropped_links";
 
+/// Number of the span on the way into the tree of its trace, from 1: parents before children, siblings by start. With
+/// [`NESTED_RIGHT`] it makes "is below" a comparison (the nested set model of Celko): `a` is above `b` when
+/// `a.left < b.left and b.right < a.right`. Null until the trace's files are compacted, and for spans outside of any
+/// tree. Trees are those of one file: a span whose parent is not in it is the root of a tree of its own.
+pub const NESTED_LEFT: &str = "nested_left";
+/// Number of the span on the way out of the tree; see [`NESTED_LEFT`].
+pub const NESTED_RIGHT: &str = "nested_right";
+/// How many spans lie above this one in its tree; see [`NESTED_LEFT`].
+pub const DEPTH: &str = "depth";
+/// The tree columns in schema order, all 32-bit integers.
+pub const TREE: [&str; 3] = [NESTED_LEFT, NESTED_RIGHT, DEPTH];
+
 /// Status code of a failed span.
 pub const STATUS_ERROR: i8 = 2;
 

@@ -186,11 +186,19 @@ pub struct Lake {
     pub flush_secs: u64,
     /// Events older than this are deleted, by whole hours.
     pub retention_hours: u64,
+    /// Percent of one core that merging files may take; 0 turns it off.
+    pub compaction_percent: u64,
 }
 
 impl Default for Lake {
     fn default() -> Self {
-        Self { memtable_bytes: 256 << 20, flush_bytes: 64 << 20, flush_secs: 10, retention_hours: 24 * 7 }
+        Self {
+            memtable_bytes: 256 << 20,
+            flush_bytes: 64 << 20,
+            flush_secs: 10,
+            retention_hours: 24 * 7,
+            compaction_percent: 35,
+        }
     }
 }
 

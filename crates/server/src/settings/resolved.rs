@@ -121,7 +121,7 @@ impl Resolved {
 fn check_numbers(settings: &Settings) -> Result<(), SettingsError> {
     let (otlp, wal, lake, query) = (&settings.otlp, &settings.wal, &settings.lake, &settings.query);
     let memtable_most = lake::Settings::MAX_MEMTABLE_LIMIT_BYTES;
-    let ranges: [(&'static str, u64, u64, u64); 16] = [
+    let ranges: [(&'static str, u64, u64, u64); 17] = [
         ("server.stop_secs", settings.server.stop_secs, 1, 30),
         ("otlp.max_inflated_bytes", otlp.max_inflated_bytes, 1 << 10, 256 << 20),
         ("otlp.max_in_flight_bytes", otlp.max_in_flight_bytes, otlp.max_inflated_bytes, 16 << 30),
@@ -136,6 +136,7 @@ fn check_numbers(settings: &Settings) -> Result<(), SettingsError> {
         ("lake.flush_bytes", lake.flush_bytes, 1 << 20, 4 << 30),
         ("lake.flush_secs", lake.flush_secs, 1, 300),
         ("lake.retention_hours", lake.retention_hours, 1, 24 * 3_650),
+        ("lake.compaction_percent", lake.compaction_percent, 0, 100),
         ("query.timeout_secs", query.timeout_secs, 1, 600),
         ("query.memory_bytes", query.memory_bytes, 16 << 20, 64 << 30),
     ];

@@ -227,6 +227,8 @@ fn start_walkers(supervisor: &Supervisor, ground: &Ground, resolved: &Resolved) 
     supervisor.start("archive", |stop| archive::run(lake, wal, stop));
     let lake = ground.lake.clone();
     supervisor.start("freeze", |stop| async move { lake.keep_frozen(stop).await });
+    let lake = ground.lake.clone();
+    supervisor.start("compact", |stop| async move { lake.keep_compacted(stop).await });
     let (book, egress) = (ground.book.clone(), ground.egress.clone());
     supervisor.start("deliver", |stop| alerts::deliver(book, egress, stop));
     let detector = Detector::open(Parts {

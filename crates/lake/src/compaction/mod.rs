@@ -1,0 +1,192 @@
+//! Fewer and larger files: what a flush wrote is merged with its neighbours of the same hour.
+//!
+//! Order of steps: read the inputs, write the merged file under a temporary name, sync it, rename it, sync its directory,
+//! retire the inputs and add the file in one catalog transaction, replace the version. Flushes go on meanwhile. A crash
+//! before the commit leaves a file whose rows the catalog has elsewhere, which the next start removes; a crash after it
+//! leaves retired inputs, which are unlinked when no snapshot needs them any more.
+
+mod plan;
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use model::{Lsn, UnixNanos};
+use runtime::{Stop, metric};
+use tokio::time::Instant;
+
+use crate::file_entry::FORMAT_VERSION;
+use crate::flush::publish;
+use crate::guard::lock;
+use crate::layout::Layout;
+use crate::merge::merge;
+use crate::retention::Retired;
+use crate::{FileEntry, Lake, LakeError, disk};
+use plan::Plan;
+
+/// How often [`Lake::keep_compacted`] looks for something to merge.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Pause after a merge that failed.
+const RETRY_PAUSE: Duration = Duration::from_secs(30);
+/// Longest sleep between two slices of a merge.
+const MAX_PAUSE: Duration = Duration::from_millis(500);
+/// Merges wait while memory is fuller than this share of its limit: what comes in goes first.
+const PRESSURE: f64 = 0.5;
+/// Plans that wait, past which merges do not hold back any more: reading would suffer more than ingest.
+const MAX_DEBT: usize = 16;
+
+/// How much of a core a merge may take.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    /// Share of the time it may work, above 0 to 1.
+    share: f64,
+}
+
+impl Lake {
+    /// Merges files whenever there is something to merge; a task for the supervisor. Takes at most
+    /// `Settings::compaction_share` of a core, less while memory is filling; does nothing when that is 0.
+    pub async fn keep_compacted(&self, stop: Stop) {
+        let share = self.inner.settings.compaction_share;
+        if share <= 0.0 {
+            return;
+        }
+        while !stop.is_asked() {
+            let pause = match self.compact(Pace { share }, Some(stop.clone())).await {
+                Ok(true) => Duration::ZERO,
+                Ok(false) => LOOK_EVERY,
+                Err(LakeError::Stopping) => return,
+                Err(error) => {
+                    metrics::counter!(metric::LAKE_MERGE_FAILURES).increment(1);
+                    tracing::error!(%error, "merging files failed and will be tried again");
+                    RETRY_PAUSE
+                }
+            };
+            tokio::select! {
+                () = stop.asked() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Does one merge, as fast as it goes, when there is one to do; returns whether there was.
+    ///
+    /// # Errors
+    /// The disk's or the catalog's; [`LakeError::Read`] for a damaged input. The inputs stay as they are.
+    pub async fn compact_once(&self) -> Result<bool, LakeError> {
+        self.compact(Pace { share: 1.0 }, None).await
+    }
+
+    async fn compact(&self, pace: Pace, stop: Option<Stop>) -> Result<bool, LakeError> {
+        let turn = Arc::clone(&self.inner.merging).lock_owned().await;
+        let now = UnixNanos(self.inner.clock.unix_nanos());
+        let version = self.version();
+        let unreadable = lock(&self.inner.unreadable).clone();
+        let plans: Vec<Plan> = version.files.values().flat_map(|files| plan::plans(files, &unreadable, now)).collect();
+        metrics::gauge!(metric::LAKE_MERGES_WAITING).set(plans.len() as f64);
+        let debt = plans.len();
+        let Some(plan) = plans.into_iter().max_by(|left, right| left.urgency().cmp(&right.urgency())) else {
+            return Ok(false);
+        };
+        let started = Instant::now();
+        let (lake, layout) = (self.clone(), self.inner.layout.clone());
+        let pace = if debt > MAX_DEBT { Pace { share: 1.0 } } else { pace };
+        let work = move || {
+            let mut pause = pausing(&lake, pace, stop);
+            (write(&layout, &plan, now, &mut pause), plan, turn)
+        };
+        let worked = tokio::task::spawn_blocking(work).await;
+        let (merged, plan, _turn) = worked.map_err(|_| LakeError::Worker("merge"))?;
+        if let Err(LakeError::Read { path, .. }) = &merged {
+            // or every merge from now on would fail at it
+            let damaged = plan.inputs.iter().find(|input| input.path == *path);
+            lock(&self.inner.unreadable).extend(damaged.map(|input| input.name.clone()));
+        }
+        let merged = Arc::new(merged?);
+        self.put_in_place(&plan, &merged, now).await?;
+        let level = merged.level.number().to_string();
+        metrics::histogram!(metric::LAKE_MERGE_SECONDS, "level" => level.clone())
+            .record(started.elapsed().as_secs_f64());
+        metrics::counter!(metric::LAKE_MERGED_FILES, "level" => level).increment(plan.inputs.len() as u64);
+        self.publish_metrics();
+        Ok(true)
+    }
+
+    async fn put_in_place(&self, plan: &Plan, merged: &Arc<FileEntry>, now: UnixNanos) -> Result<(), LakeError> {
+        let _turn = self.inner.upkeep.lock().await;
+        if let Err(error) = self.inner.catalog.replace(&plan.inputs, merged, now).await {
+            // after any other error the commit may have come through; then the file is needed
+            if matches!(error, LakeError::Superseded { .. }) {
+                disk::remove(&merged.path)?;
+            }
+            return Err(error);
+        }
+        self.replace_version(|version| version.with_merged(&plan.inputs, Arc::clone(merged)));
+        let retired = |file: &Arc<FileEntry>| Retired { file: Arc::clone(file), since_unix_nanos: now.0 };
+        lock(&self.inner.retired).extend(plan.inputs.iter().map(retired));
+        Ok(())
+    }
+}
+
+/// What a merge does between two slices: asks whether it is still wanted, and rests for as long as its share demands.
+fn pausing(lake: &Lake, pace: Pace, stop: Option<Stop>) -> impl FnMut() -> Result<(), LakeError> {
+    let mut worked_since = Instant::now();
+    let lake = lake.clone();
+    move || {
+        let is_stopping = || stop.as_ref().is_some_and(Stop::is_asked);
+        if is_stopping() {
+            return Err(LakeError::Stopping);
+        }
+        if pace.share < 1.0 {
+            let rest = worked_since.elapsed().mul_f64((1.0 - pace.share) / pace.share);
+            thread::sleep(rest.min(MAX_PAUSE));
+            while lake.memtable_bytes() as f64 > lake.settings().memtable_limit_bytes as f64 * PRESSURE {
+                if is_stopping() {
+                    return Err(LakeError::Stopping);
+                }
+                thread::sleep(MAX_PAUSE);
+            }
+        }
+        worked_since = Instant::now();
+        Ok(())
+    }
+}
+
+fn write(
+    layout: &Layout,
+    plan: &Plan,
+    now: UnixNanos,
+    pause: &mut dyn FnMut() -> Result<(), LakeError>,
+) -> Result<FileEntry, LakeError> {
+    let first = &plan.inputs[0];
+    let range: (Lsn, Lsn) = plan.range();
+    let name = Layout::name(&first.tenant, first.signal, first.partition, range, plan.level);
+    let temporary = layout.temporary_path(&name);
+    let written = match merge(&plan.inputs, &temporary, plan.level, range, pause) {
+        Ok(written) => written,
+        Err(error) => {
+            disk::remove_file(&temporary)?;
+            return Err(error);
+        }
+    };
+    let rows: u64 = plan.inputs.iter().map(|input| input.zone.rows).sum();
+    if written.zone.rows != rows {
+        disk::remove_file(&temporary)?;
+        return Err(LakeError::Rows { file: name, expected: rows, found: written.zone.rows });
+    }
+    publish(layout, &name, &written)?;
+    Ok(FileEntry {
+        path: layout.path(&name),
+        name,
+        tenant: first.tenant.clone(),
+        signal: first.signal,
+        level: plan.level,
+        partition: first.partition,
+        bytes: written.bytes,
+        checksum_crc32c: written.checksum_crc32c,
+        format_version: FORMAT_VERSION,
+        min_lsn: range.0,
+        max_lsn: range.1,
+        created_unix_nanos: now.0,
+        zone: written.zone,
+    })
+}
