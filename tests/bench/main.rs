@@ -6,6 +6,7 @@ mod collector;
 mod corpus;
 mod decode;
 mod ingest;
+mod lake;
 mod load;
 mod minute;
 mod overload;
@@ -25,7 +26,7 @@ use crate::corpus::{Corpus, SEED};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What can be asked for, in the order in which all of it is run.
-const SECTIONS: [&str; 6] = ["decode", "ingest", "overload", "collector", "tls", "minute"];
+const SECTIONS: [&str; 7] = ["decode", "ingest", "overload", "collector", "tls", "lake", "minute"];
 
 /// Where the two sides of a benchmark run, as taskset(1) names it.
 struct Cores {
@@ -70,6 +71,7 @@ fn main() -> Result<()> {
             "overload" => overload::run(&corpus)?,
             "collector" => collector::run(&corpus)?,
             "tls" => tls::run(&corpus)?,
+            "lake" => lake::run()?,
             "minute" => minute::run()?,
             other => bail!("there is no benchmark {other:?}: {}", SECTIONS.join(", ")),
         }

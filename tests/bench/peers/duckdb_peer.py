@@ -2,9 +2,9 @@
 
     python duckdb_peer.py LAKE_DIR QUERIES_JSON [--tenant default]
 
-Reads LAKE_DIR/<tenant>/spans/**/*.parquet as they are, without our index and without loading them into a database.
-An attribute that has a column of its own is compared there, as our own reader does first; any other is looked for
-among the encoded entries of `attrs_rest` (key, U+001F, tag of the type, value). Searches give the newest 20 spans of the
+Reads LAKE_DIR/<tenant>/spans/**/*.parquet as they are, without our index and without loading them into a database. An
+attribute that has a column of its own is compared there, as our own reader does first; any other is looked for among
+the encoded entries of `attrs_rest` (key, U+001F, tag of the type, value). Searches give the newest 20 spans of the
 asked period. The lake must not change meanwhile. One JSON object goes to stdout, progress to stderr.
 """
 

@@ -1,0 +1,201 @@
+//! What events cost to keep and to find: bytes on disk, CPU until everything is merged, and lookups over HTTP.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use tests::{Server, wait_for};
+
+use crate::corpus::SEED;
+use crate::{Cores, median, pin, usage};
+
+/// Spans that are stored, unless `TRACEHOUND_BENCH_SPANS` says otherwise.
+const SPANS: u64 = 10_000_000;
+/// Connections with one request under way each.
+const SENDERS: usize = 4;
+/// How long before now the first span lies: its hour is over, so that everything is merged to the end.
+const AGO: Duration = Duration::from_secs(3 * 3_600);
+/// Pause of a sender that was told to come back later.
+const PAUSE: Duration = Duration::from_millis(50);
+/// Every so many traces are looked for.
+const LOOKUPS: usize = 1_000;
+const SEARCHES: usize = 5;
+/// All there is to the database: compaction takes what it can get, and nothing but spans is looked at.
+const SETTINGS: &str = "[lake]\ncompaction_percent = 100\n";
+
+/// What is searched for, newest first, over all that was stored.
+const SEARCHED: [(&str, &str); 6] = [
+    ("anything", "status=unset"),
+    ("errors of a service", "service=payments&status=error"),
+    ("slower than a second", "min_duration=1s"),
+    ("a common value, promoted", "filter=http.request.method%3DPOST"),
+    ("a common value, among the rest", "filter=server.port%3D8080"),
+    ("a value that is nowhere", "filter=user.id%3Dnobody"),
+];
+
+/// Stores the spans, waits until nothing is left to be done, then asks.
+pub fn run() -> Result<()> {
+    let spans = std::env::var("TRACEHOUND_BENCH_SPANS").ok().and_then(|text| text.parse().ok()).unwrap_or(SPANS);
+    let folder = tempfile::tempdir()?;
+    let config = folder.path().join("bench.toml");
+    fs::write(&config, SETTINGS)?;
+    let data = folder.path().join("data");
+    let server = Server::start(&data, &["--config", &config.to_string_lossy()])?;
+    pin(std::process::id(), Cores::ONE_EACH.load)?;
+    pin(server.pid(), Cores::ONE_EACH.server)?;
+    println!(
+        "## lake\n\n{spans} spans of the shop, seed {SEED}, OTLP/HTTP from {SENDERS} connections; server on core 0\n"
+    );
+    let before = usage::cpu_seconds(server.pid())?;
+    let started = Instant::now();
+    let sent = send(&server, spans)?;
+    let sending = started.elapsed();
+    let taken_in = usage::cpu_seconds(server.pid())? - before;
+    wait_until_quiescent(&server)?;
+    let cpu_seconds = usage::cpu_seconds(server.pid())? - before;
+    let found = Files::below(&data.join("lake"))?;
+    let per_span = |bytes: u64| bytes as f64 / spans as f64;
+    println!("| what | |\n|---|---|");
+    println!("| taken in | {:.0} spans/s |", spans as f64 / sending.as_secs_f64());
+    println!("| CPU until the last answer | {:.2} us/span |", taken_in * 1e6 / spans as f64);
+    println!("| CPU until quiescent | {:.2} us/span |", cpu_seconds * 1e6 / spans as f64);
+    println!("| time until quiescent | {:.0} s |", started.elapsed().as_secs_f64());
+    println!("| files | {} |", found.files);
+    println!("| OTLP as sent | {:.1} bytes/span |", per_span(sent.bytes));
+    println!("| columns | {:.2} bytes/span |", per_span(found.data_bytes));
+    println!("| indexes | {:.2} bytes/span |", per_span(found.index_bytes));
+    println!("| **together** | **{:.2} bytes/span** |", per_span(found.data_bytes + found.index_bytes));
+    println!("| peak RSS | {:.0} MiB |", usage::peak_rss_mib(server.pid())?);
+    ask(&server, &sent.traces)?;
+    Ok(())
+}
+
+struct Sent {
+    bytes: u64,
+    /// Some of the traces, as hexadecimal digits.
+    traces: Vec<String>,
+}
+
+fn send(server: &Server, spans: u64) -> Result<Sent> {
+    let start = tests::unix_nanos() - AGO.as_nanos() as u64;
+    let exports = Mutex::new(simulate::load(SEED, spans, start));
+    let every = (spans as usize / simulate::MAX_SPANS_PER_EXPORT / LOOKUPS).max(1);
+    let sent = Mutex::new((0_usize, Sent { bytes: 0, traces: Vec::new() }));
+    let work = || -> Result<()> {
+        loop {
+            let next = exports.lock().expect("no sender panics").next();
+            let Some(export) = next else { return Ok(()) };
+            {
+                let mut sent = sent.lock().expect("no sender panics");
+                sent.0 += 1;
+                sent.1.bytes += export.body.len() as u64;
+                if sent.0.is_multiple_of(every) {
+                    sent.1.traces.extend(first_trace(&export.body));
+                }
+            }
+            while !server.export("traces", export.body.clone())?.status().is_success() {
+                std::thread::sleep(PAUSE);
+            }
+        }
+    };
+    std::thread::scope(|scope| -> Result<()> {
+        let senders: Vec<_> = (0..SENDERS).map(|_| scope.spawn(work)).collect();
+        senders.into_iter().try_for_each(|sender| sender.join().expect("no sender panics"))
+    })?;
+    Ok(sent.into_inner().expect("no sender panics").1)
+}
+
+fn first_trace(body: &[u8]) -> Option<String> {
+    use prost::Message as _;
+    let request = proto::collector::trace::v1::ExportTraceServiceRequest::decode(body).ok()?;
+    let span = request.resource_spans.first()?.scope_spans.first()?.spans.first()?;
+    Some(hex::encode(&span.trace_id))
+}
+
+/// Until memory is empty and there is nothing to merge.
+fn wait_until_quiescent(server: &Server) -> Result<()> {
+    let mut quiet = 0;
+    let until = Instant::now() + Duration::from_secs(1_800);
+    loop {
+        let left = metric(server, "tracehound_memtable_rows")? + metric(server, "tracehound_lake_merges_waiting")?;
+        quiet = if left == 0.0 { quiet + 1 } else { 0 };
+        // looked for anew every two seconds
+        if quiet >= 6 {
+            return Ok(());
+        }
+        ensure!(Instant::now() < until, "{left} rows and merges are left");
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
+/// Sum of a metric over its labels.
+fn metric(server: &Server, name: &str) -> Result<f64> {
+    let text = server.get("/metrics")?;
+    let lines = text.as_str().context("metrics are text")?.lines();
+    let values = lines.filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
+    Ok(values.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+}
+
+#[derive(Default)]
+struct Files {
+    files: usize,
+    data_bytes: u64,
+    index_bytes: u64,
+}
+
+impl Files {
+    /// Files that are read: those that were merged into others stay for a while, and are not counted.
+    fn below(dir: &Path) -> Result<Self> {
+        let mut found = Self::default();
+        let mut folders = vec![dir.to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder)? {
+                let path = entry?.path();
+                let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if name.ends_with(".l2.parquet") {
+                    found.files += 1;
+                    found.data_bytes += path.metadata()?.len();
+                } else if name.ends_with(".l2.idx") {
+                    found.index_bytes += path.metadata()?.len();
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Traces that are there, traces that are not, and searches.
+fn ask(server: &Server, traces: &[String]) -> Result<()> {
+    let absent: Vec<String> = (0..traces.len()).map(|number| format!("{number:032x}").replace('0', "f")).collect();
+    let mut lines = Vec::new();
+    for (what, ids, is_there) in [("trace by id", traces, true), ("trace by id, absent", &absent[..], false)] {
+        let mut took = Vec::new();
+        for id in ids {
+            let asked = Instant::now();
+            let answer = server.send(reqwest::Method::GET, &format!("/api/v1/traces/{id}"), None)?;
+            ensure!(answer.status().is_success() == is_there, "trace {id}: {}", answer.status());
+            answer.bytes()?;
+            took.push(asked.elapsed().as_secs_f64() * 1e3);
+        }
+        took.sort_by(f64::total_cmp);
+        lines.push(format!("| {what} | {:.2} | {:.2} |", took[took.len() / 2], took[took.len() * 99 / 100]));
+    }
+    let (from, to) = (tests::unix_nanos() - AGO.as_nanos() as u64, tests::unix_nanos());
+    let range = format!("start={from}&end={to}&limit=20");
+    for (what, query) in SEARCHED {
+        let mut took = Vec::new();
+        for _ in 0..SEARCHES {
+            let asked = Instant::now();
+            server.get(&format!("/api/v1/traces/search?{range}&{query}"))?;
+            took.push(asked.elapsed().as_secs_f64() * 1e3);
+        }
+        lines.push(format!("| {what} | {:.1} | |", median(took)));
+    }
+    wait_for("the server still answers", || server.get("/readyz").map(drop))?;
+    println!("\n| question | p50 ms | p99 ms |\n|---|---|---|\n{}\n", lines.join("\n"));
+    Ok(())
+}
