@@ -1,7 +1,7 @@
 //! What events cost to keep and to find: bytes on disk, CPU until everything is merged, and lookups over HTTP.
 
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -35,13 +35,15 @@ const SEARCHED: [(&str, &str); 6] = [
     ("a value that is nowhere", "filter=user.id%3Dnobody"),
 ];
 
-/// Stores the spans, waits until nothing is left to be done, then asks.
+/// Stores the spans, waits until nothing is left to be done, then asks. The data is kept in `TRACEHOUND_BENCH_DATA`, a
+/// directory that is not there yet, when that is set.
 pub fn run() -> Result<()> {
     let spans = std::env::var("TRACEHOUND_BENCH_SPANS").ok().and_then(|text| text.parse().ok()).unwrap_or(SPANS);
+    let kept = std::env::var_os("TRACEHOUND_BENCH_DATA").map(PathBuf::from);
     let folder = tempfile::tempdir()?;
     let config = folder.path().join("bench.toml");
     fs::write(&config, SETTINGS)?;
-    let data = folder.path().join("data");
+    let data = kept.unwrap_or_else(|| folder.path().join("data"));
     let server = Server::start(&data, &["--config", &config.to_string_lossy()])?;
     pin(std::process::id(), Cores::ONE_EACH.load)?;
     pin(server.pid(), Cores::ONE_EACH.server)?;
@@ -55,18 +57,20 @@ pub fn run() -> Result<()> {
     let taken_in = usage::cpu_seconds(server.pid())? - before;
     wait_until_quiescent(&server)?;
     let cpu_seconds = usage::cpu_seconds(server.pid())? - before;
-    let found = Files::below(&data.join("lake"))?;
-    let per_span = |bytes: u64| bytes as f64 / spans as f64;
+    // files that were merged into others stay on disk for a while, and are not counted
+    let (columns, indexes) =
+        (metric(&server, "tracehound_lake_bytes")?, metric(&server, "tracehound_lake_index_bytes")?);
+    let per_span = |bytes: f64| bytes / spans as f64;
     println!("| what | |\n|---|---|");
     println!("| taken in | {:.0} spans/s |", spans as f64 / sending.as_secs_f64());
     println!("| CPU until the last answer | {:.2} us/span |", taken_in * 1e6 / spans as f64);
     println!("| CPU until quiescent | {:.2} us/span |", cpu_seconds * 1e6 / spans as f64);
     println!("| time until quiescent | {:.0} s |", started.elapsed().as_secs_f64());
-    println!("| files | {} |", found.files);
-    println!("| OTLP as sent | {:.1} bytes/span |", per_span(sent.bytes));
-    println!("| columns | {:.2} bytes/span |", per_span(found.data_bytes));
-    println!("| indexes | {:.2} bytes/span |", per_span(found.index_bytes));
-    println!("| **together** | **{:.2} bytes/span** |", per_span(found.data_bytes + found.index_bytes));
+    println!("| files | {} |", metric(&server, "tracehound_lake_files")?);
+    println!("| OTLP as sent | {:.1} bytes/span |", per_span(sent.bytes as f64));
+    println!("| columns | {:.2} bytes/span |", per_span(columns));
+    println!("| indexes | {:.2} bytes/span |", per_span(indexes));
+    println!("| **together** | **{:.2} bytes/span** |", per_span(columns + indexes));
     println!("| peak RSS | {:.0} MiB |", usage::peak_rss_mib(server.pid())?);
     ask(&server, &sent.traces)?;
     Ok(())
@@ -136,36 +140,6 @@ fn metric(server: &Server, name: &str) -> Result<f64> {
     let lines = text.as_str().context("metrics are text")?.lines();
     let values = lines.filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
     Ok(values.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
-}
-
-#[derive(Default)]
-struct Files {
-    files: usize,
-    data_bytes: u64,
-    index_bytes: u64,
-}
-
-impl Files {
-    /// Files that are read: those that were merged into others stay for a while, and are not counted.
-    fn below(dir: &Path) -> Result<Self> {
-        let mut found = Self::default();
-        let mut folders = vec![dir.to_owned()];
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(folder)? {
-                let path = entry?.path();
-                let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-                if path.is_dir() {
-                    folders.push(path);
-                } else if name.ends_with(".l2.parquet") {
-                    found.files += 1;
-                    found.data_bytes += path.metadata()?.len();
-                } else if name.ends_with(".l2.idx") {
-                    found.index_bytes += path.metadata()?.len();
-                }
-            }
-        }
-        Ok(found)
-    }
 }
 
 /// Traces that are there, traces that are not, and searches.

@@ -19,6 +19,9 @@ pub(crate) struct Page<T: ToSchema> {
     pub items: Vec<T>,
     /// Give it back as `cursor` to get the next page; null on the last.
     pub next_cursor: Option<String>,
+    /// Files of stored events that are damaged or gone: the answer is without what is in them. Left out when there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing_files: Vec<String>,
 }
 
 /// One page of a list that is held in memory, in ascending order of a key. The cursor is the key of the last item given
@@ -39,5 +42,5 @@ pub(crate) fn slice<T: ToSchema>(
     let has_more = items.len() > limit;
     items.truncate(limit);
     let next_cursor = items.last().filter(|_| has_more).map(|last| URL_SAFE_NO_PAD.encode(key(last)));
-    Ok(Page { items, next_cursor })
+    Ok(Page { items, next_cursor, missing_files: Vec::new() })
 }

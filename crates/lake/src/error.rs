@@ -63,6 +63,9 @@ pub enum LakeError {
         /// The file.
         file: String,
     },
+    /// Another process has opened the lake since; this one must not write any more.
+    #[error("another process has taken over this data directory; nothing more is written")]
+    Fenced,
     /// The server stops; what was begun is dropped and nothing is lost.
     #[error("stopping")]
     Stopping,
@@ -98,6 +101,12 @@ pub enum LakeError {
         /// CRC-32C of what is there.
         found: u32,
     },
+    /// A file was quarantined and is whole now; the next start of the server puts it back.
+    #[error("{file} was quarantined and is whole now; the next start puts it back")]
+    Quarantined {
+        /// The file.
+        file: String,
+    },
     /// The worker that did the blocking part panicked.
     #[error("the {0} worker panicked")]
     Worker(&'static str),
@@ -112,6 +121,15 @@ impl LakeError {
                 ErrorKind::Unavailable
             }
             _ => ErrorKind::Internal,
+        }
+    }
+
+    /// Whether it says that the bytes of a file are gone or not what was written. Anything else may pass.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Checksum { .. } => true,
+            Self::Disk { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
+            _ => false,
         }
     }
 

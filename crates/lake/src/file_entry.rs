@@ -66,6 +66,8 @@ pub struct FileEntry {
     pub partition: Partition,
     /// Length of the file.
     pub bytes: u64,
+    /// Length of the index beside it when it was written.
+    pub index_bytes: u64,
     /// CRC-32C of the whole file.
     pub checksum_crc32c: u32,
     /// Version of the layout inside.

@@ -73,6 +73,7 @@ impl Lake {
         let (files, turn) = files.await.map_err(|_| LakeError::Worker("flush"))?;
         let files = files?;
         self.inner.catalog.commit(&files, mark).await?;
+        files.iter().for_each(|file| self.mark_checked(file));
         self.replace_version(|version| version.with_flushed(files.into_iter().map(Arc::new), mark));
         Ok(turn)
     }
@@ -159,6 +160,7 @@ impl Job {
             level: Level::L0,
             partition,
             bytes: written.bytes,
+            index_bytes: written.index.len() as u64,
             checksum_crc32c: written.checksum_crc32c,
             format_version: FORMAT_VERSION,
             min_lsn: self.range.0,

@@ -1,10 +1,10 @@
 //! The front door: insert, snapshot, and how full it is.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use model::{EventBatch, Lsn, Signal, TenantId, TimeRange};
+use model::{EventBatch, Lsn, Signal, TenantId, TimeRange, UnixNanos};
 use runtime::{Clock, Database, Stop, metric};
 use tokio::sync::Notify;
 
@@ -38,10 +38,12 @@ pub(crate) struct Inner {
     pub(crate) upkeep: Arc<tokio::sync::Mutex<()>>,
     /// One merge at a time, beside which flushes go on; whoever clears away what is unfinished takes this turn as well.
     pub(crate) merging: Arc<tokio::sync::Mutex<()>>,
+    /// When each file was last found to be what was written.
+    pub(crate) checked: Mutex<HashMap<String, UnixNanos>>,
     /// Names of files that a merge could not read.
     pub(crate) unreadable: Mutex<HashSet<String>>,
     pub(crate) retired: Mutex<Vec<Retired>>,
-    /// Files that are missing or have the wrong length, as found when the lake was opened.
+    /// Files whose bytes are missing or not what was written.
     pub(crate) quarantined: Mutex<Vec<Arc<FileEntry>>>,
     freeze_wanted: Notify,
 }
@@ -55,7 +57,7 @@ pub struct Stats {
     pub inserted_through: Lsn,
     /// Bytes of events in memory.
     pub memtable_bytes: u64,
-    /// Files in the catalog that are missing or have the wrong length; their rows are not found by queries.
+    /// Files in the catalog whose bytes are missing or not what was written; their rows are not found by queries.
     pub quarantined_files: u64,
     /// Files that no query finds any more and that are not unlinked yet.
     pub retired_files: u64,
@@ -74,6 +76,8 @@ pub struct SignalStats {
     pub files: u64,
     /// Bytes of committed files.
     pub file_bytes: u64,
+    /// Bytes of the indexes beside them.
+    pub index_bytes: u64,
     /// Rows of committed files.
     pub file_rows: u64,
 }
@@ -97,6 +101,7 @@ impl Lake {
                 upkeep: Arc::default(),
                 merging: Arc::default(),
                 unreadable: Mutex::default(),
+                checked: Mutex::default(),
                 retired: Mutex::new(opened.retired),
                 quarantined: Mutex::new(opened.quarantined),
                 freeze_wanted: Notify::new(),
@@ -145,7 +150,15 @@ impl Lake {
         let files = version.files.get(&key).map(|files| files.iter()).unwrap_or_default();
         let files = files.filter(|file| file.overlaps(&range)).cloned().collect();
         let batches = frozen.iter().map(|batch| batch.records().clone()).collect();
-        Snapshot { tenant: key.0, signal, range, files, batches, frozen }
+        let missing = self.missing(tenant, signal, &range);
+        Snapshot { tenant: key.0, signal, range, files, missing, batches, frozen, lake: self.clone() }
+    }
+
+    /// Files with events of the range that are damaged or gone: what is in them is missing from any answer.
+    pub fn missing(&self, tenant: &TenantId, signal: Signal, range: &TimeRange) -> Vec<Arc<FileEntry>> {
+        let is_asked_for =
+            |file: &&Arc<FileEntry>| file.tenant == *tenant && file.signal == signal && file.overlaps(range);
+        lock(&self.inner.quarantined).iter().filter(is_asked_for).cloned().collect()
     }
 
     /// Bytes of events in memory, those being flushed included.
@@ -199,6 +212,7 @@ impl Lake {
                 memtable_rows: version.memtable_rows(signal),
                 files: files.len() as u64,
                 file_bytes: files.iter().map(|file| file.bytes).sum(),
+                index_bytes: files.iter().map(|file| file.index_bytes).sum(),
                 file_rows: files.iter().map(|file| file.zone.rows).sum(),
             }
         };
@@ -253,6 +267,7 @@ impl Lake {
             let signal = part.signal.as_str();
             metrics::gauge!(metric::LAKE_FILES, "signal" => signal).set(part.files as f64);
             metrics::gauge!(metric::LAKE_BYTES, "signal" => signal).set(part.file_bytes as f64);
+            metrics::gauge!(metric::LAKE_INDEX_BYTES, "signal" => signal).set(part.index_bytes as f64);
             metrics::gauge!(metric::LAKE_ROWS, "signal" => signal).set(part.file_rows as f64);
         }
     }

@@ -71,13 +71,14 @@ fn check(settings: &Settings) -> Result<(), LakeError> {
     Ok(())
 }
 
-/// A file that came back, as when its disk was mounted late, is live again.
+/// A file that came back, as when its disk was mounted late, or that was put back from a copy, is live again.
 fn found_state(file: &CatalogFile) -> FileState {
     if file.state == FileState::Retired {
         return FileState::Retired;
     }
     let found_bytes = disk::length(&file.entry.path);
-    if found_bytes == Some(file.entry.bytes) {
+    let is_whole = || file.state != FileState::Quarantined || file.entry.verify().is_ok();
+    if found_bytes == Some(file.entry.bytes) && is_whole() {
         return FileState::Live;
     }
     tracing::error!(
@@ -85,7 +86,7 @@ fn found_state(file: &CatalogFile) -> FileState {
         expected_bytes = file.entry.bytes,
         ?found_bytes,
         rows = file.entry.zone.rows,
-        "file of the catalog is missing or has the wrong length, its rows will not be found"
+        "file of the catalog is missing or damaged, its rows are missing from answers"
     );
     FileState::Quarantined
 }

@@ -9,9 +9,9 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::RecordBatch;
 use model::signal::{self, span};
-use model::{Lsn, Signal, TraceId};
+use model::{Lsn, Signal};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
@@ -20,7 +20,7 @@ use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
 use crate::file_entry::FORMAT_VERSION;
-use crate::row_order::{SLICE_ROWS, column, wrong};
+use crate::row_order::{SLICE_ROWS, traces};
 use crate::slice_index::Builder;
 use crate::{LakeError, Level, Zone};
 
@@ -60,9 +60,7 @@ impl FileWriter {
 
     /// Writes the next slice: [`SLICE_ROWS`] rows, in the last one fewer.
     pub(crate) fn write_slice(&mut self, slice: &RecordBatch) -> Result<(), LakeError> {
-        let ids = column(slice, signal::TRACE_ID)?.as_fixed_size_binary_opt().ok_or_else(|| wrong(signal::TRACE_ID))?;
-        let trace = |row: usize| ids.is_valid(row).then(|| TraceId::from_slice(ids.value(row))).flatten();
-        self.index.add_slice((0..ids.len()).map(trace));
+        self.index.add_slice(traces(slice)?);
         self.zone.add(self.signal, slice);
         self.writer.write(slice).map_err(|source| LakeError::Parquet { path: self.path.clone(), source })
     }

@@ -11,8 +11,8 @@ use arrow::array::{Array, AsArray, DictionaryArray, FixedSizeBinaryArray, Record
 use arrow::datatypes::{Int32Type, TimestampNanosecondType};
 use arrow::error::ArrowError;
 use foldhash::fast::RandomState;
-use model::Signal;
 use model::signal::{SERVICE, TRACE_ID, span};
+use model::{Signal, TraceId};
 
 /// Rows of a slice; the last one of a file may have fewer. Data pages hold no more rows than that.
 pub(crate) const SLICE_ROWS: usize = 16_384;
@@ -136,6 +136,12 @@ pub(crate) fn column<'a>(records: &'a RecordBatch, name: &str) -> Result<&'a dyn
 
 pub(crate) fn wrong(column: &str) -> ArrowError {
     ArrowError::SchemaError(format!("column {column} is missing or has the wrong type"))
+}
+
+/// The trace of each row; `None` where there is none.
+pub(crate) fn traces(records: &RecordBatch) -> Result<impl Iterator<Item = Option<TraceId>>, ArrowError> {
+    let ids = column(records, TRACE_ID)?.as_fixed_size_binary_opt().ok_or_else(|| wrong(TRACE_ID))?;
+    Ok((0..ids.len()).map(|row| ids.is_valid(row).then(|| TraceId::from_slice(ids.value(row))).flatten()))
 }
 
 fn trace_at(ids: &FixedSizeBinaryArray, row: usize) -> u128 {

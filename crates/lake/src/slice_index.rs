@@ -20,10 +20,13 @@ use std::ops::Range;
 use std::path::Path;
 
 use model::TraceId;
+use model::signal::TRACE_ID;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use xorf::{BinaryFuse8, Descriptor, Filter as _};
 
 use crate::row_order::SLICE_ROWS;
-use crate::{FileEntry, LakeError, disk};
+use crate::{FileEntry, LakeError, disk, row_order};
 
 const MAGIC: [u8; 4] = *b"THIX";
 /// The layout written now.
@@ -285,6 +288,26 @@ pub(crate) fn write(bytes: &[u8], temporary: &Path, path: &Path) -> Result<(), L
     let mut file = File::create(temporary).map_err(LakeError::disk("create", temporary))?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(LakeError::disk("write", temporary))?;
     disk::publish(temporary, path)
+}
+
+/// Builds the index of a file from its rows and puts it in the place of the one that is there. Blocking.
+///
+/// # Errors
+/// [`LakeError::Read`] when the file cannot be read, [`LakeError::Checksum`] when it is not what was written, the disk's.
+pub(crate) fn rebuild(entry: &FileEntry) -> Result<(), LakeError> {
+    entry.verify()?;
+    let file = File::open(&entry.path).map_err(LakeError::disk("open", &entry.path))?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(LakeError::read(&entry.path))?;
+    let mask = ProjectionMask::roots(reader.parquet_schema(), [reader.schema().index_of(TRACE_ID)?]);
+    let reader = reader.with_projection(mask).with_batch_size(SLICE_ROWS).build();
+    let mut builder = Builder::default();
+    for slice in reader.map_err(LakeError::read(&entry.path))? {
+        let slice = slice.map_err(|error| LakeError::read(&entry.path)(error.into()))?;
+        builder.add_slice(row_order::traces(&slice)?);
+    }
+    let bytes = builder.finish(entry.bytes, entry.checksum_crc32c);
+    let path = entry.index_path();
+    write(&bytes, &path.with_extension("idx.new"), &path)
 }
 
 fn bucket(hash: u64, bits: u32) -> usize {

@@ -7,7 +7,7 @@ use arrow::compute::take_record_batch;
 use arrow::error::ArrowError;
 use model::{Signal, TenantId, TimeRange, TraceId};
 
-use crate::{FileEntry, FrozenBatch};
+use crate::{FileEntry, FrozenBatch, Lake, LakeError};
 
 /// What a query reads. Each event inserted before it was taken is seen exactly once, in a file or in a batch.
 ///
@@ -23,12 +23,23 @@ pub struct Snapshot {
     pub range: TimeRange,
     /// Committed files, the one with the latest event first.
     pub files: Vec<Arc<FileEntry>>,
+    /// Files that should be here and are damaged or gone: what is in them is missing from any answer.
+    pub missing: Vec<Arc<FileEntry>>,
     /// Rows in memory with [`Signal::stored_schema`], newest last.
     pub batches: Vec<RecordBatch>,
     pub(crate) frozen: Vec<Arc<FrozenBatch>>,
+    pub(crate) lake: Lake,
 }
 
 impl Snapshot {
+    /// Whether a file is what was written, before its rows are used; asks the disk once a process. Blocking.
+    ///
+    /// # Errors
+    /// As [`FileEntry::verify`].
+    pub fn check(&self, file: &FileEntry) -> Result<(), LakeError> {
+        self.lake.check(file)
+    }
+
     /// The same batches with their trace indexes, in the same order.
     pub fn frozen(&self) -> &[Arc<FrozenBatch>] {
         &self.frozen

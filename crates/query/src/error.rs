@@ -1,8 +1,10 @@
 //! Why a read could not be answered.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::error::DataFusionError;
+use lake::{FileEntry, Snapshot};
 use runtime::ErrorKind;
 
 /// What went wrong with a query.
@@ -64,6 +66,14 @@ pub enum QueryError {
         /// What the reader said.
         reason: String,
     },
+    /// A data file is not what was written. It is taken out of sight; what is asked from now on is answered without it.
+    #[error("file {} is damaged ({reason}); asked again, the answer comes without its {} events and says so", file.name, file.zone.rows)]
+    Damaged {
+        /// The file.
+        file: Arc<FileEntry>,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A stored batch does not have the columns it should have.
     #[error("stored data is not as expected: {0}")]
     Stored(#[from] model::view::ViewError),
@@ -86,6 +96,7 @@ impl QueryError {
             Self::SqlTooLong { .. } | Self::Memory { .. } | Self::ResultTooLarge { .. } => ErrorKind::TooLarge,
             Self::Overloaded { .. } => ErrorKind::Overloaded,
             Self::Timeout { .. } => ErrorKind::Timeout,
+            Self::Damaged { .. } => ErrorKind::Unavailable,
             Self::File { .. } | Self::Stored(_) | Self::Columns(_) | Self::Plan(_) | Self::Threads(_) => {
                 ErrorKind::Internal
             }
@@ -101,10 +112,35 @@ impl QueryError {
         }
     }
 
+    /// Nothing, when the file is what was written. Blocking.
+    pub(crate) fn of_damage(snapshot: &Snapshot, file: &Arc<FileEntry>) -> Result<(), Self> {
+        snapshot.check(file).map_err(|error| match error.is_damage() {
+            true => Self::Damaged { file: Arc::clone(file), reason: error.to_string() },
+            false => Self::File { path: file.path.display().to_string(), reason: error.to_string() },
+        })
+    }
+
+    /// Whether the bytes of a file may be at fault.
+    pub(crate) fn doubts_storage(&self) -> bool {
+        match self {
+            Self::File { .. } => true,
+            Self::Plan(error) => matches!(
+                error.find_root(),
+                DataFusionError::ParquetError(_) | DataFusionError::ObjectStore(_) | DataFusionError::IoError(_)
+            ),
+            _ => false,
+        }
+    }
+
     /// Sorts an engine error: out of memory has its own face, everything else is a fault of the plan.
     pub(crate) fn from_engine(error: DataFusionError, memory_limit_bytes: usize) -> Self {
         // the limit of temporary files has no kind of its own in the engine, only this text
         let out_of_spill = || error.to_string().contains("during the spilling process");
+        if let DataFusionError::External(inner) = error.find_root()
+            && let Some(Self::Damaged { file, reason }) = inner.downcast_ref()
+        {
+            return Self::Damaged { file: Arc::clone(file), reason: reason.clone() };
+        }
         match error.find_root() {
             DataFusionError::ResourcesExhausted(_) => Self::Memory { limit_bytes: memory_limit_bytes },
             _ if out_of_spill() => Self::Memory { limit_bytes: memory_limit_bytes },

@@ -81,6 +81,7 @@ impl Lookup {
                 None => std::iter::once(0..entry.zone.rows).collect(),
             };
             if !rows.is_empty() {
+                QueryError::of_damage(snapshot, entry)?;
                 let batches = self.read(entry, &*footers.footer(entry)?, &rows, &traces, room + 1)?;
                 keep(batches, &mut room, &mut found);
             }

@@ -104,6 +104,11 @@ impl Query {
         TimeRange { start: now.plus(-length_nanos), end: now.plus(NANOS_PER_SEC) }
     }
 
+    /// Names of files with events of the range that are damaged or gone: answers over the range are without them.
+    pub fn missing(&self, tenant: &TenantId, signal: Signal, range: &TimeRange) -> Vec<String> {
+        self.inner.lake.missing(tenant, signal, range).iter().map(|file| file.name.clone()).collect()
+    }
+
     /// The limits it was made with.
     pub fn limits(&self) -> &Limits {
         &self.inner.limits
@@ -128,6 +133,14 @@ impl Query {
             Err(_) | Ok(Err(QueryError::Timeout { .. })) => Err(QueryError::Timeout { limit }),
             Ok(answer) => answer,
         };
+        if let Err(QueryError::Damaged { file, reason }) = &answer
+            && let Err(error) = self.inner.lake.quarantine(file, reason).await
+        {
+            tracing::error!(%error, file = file.name, "a damaged file could not be quarantined, and will be found again");
+        }
+        if answer.as_ref().is_err_and(QueryError::doubts_storage) {
+            self.inner.lake.doubt();
+        }
         let outcome = answer.as_ref().map_or_else(QueryError::outcome, |_| "ok");
         metrics::counter!(metric::QUERY_TOTAL, "kind" => kind, "outcome" => outcome).increment(1);
         metrics::histogram!(metric::QUERY_SECONDS, "kind" => kind).record(started.elapsed().as_secs_f64());

@@ -30,6 +30,8 @@ use lake::{FileEntry, Snapshot};
 use model::signal::{self, log, span};
 use model::{Signal, TimeRange};
 
+use crate::QueryError;
+
 /// Severity numbers below this are no errors; the zone of a log file counts from here on.
 const SEVERITY_ERROR: i8 = 17;
 
@@ -45,6 +47,8 @@ pub(crate) enum Selectivity {
 /// The table over a snapshot, or over the part of it that may hold rows of a shorter range.
 #[derive(Debug)]
 pub(crate) struct SnapshotTable {
+    /// Whom to ask whether a file is whole.
+    snapshot: Snapshot,
     signal: Signal,
     files: Vec<Arc<FileEntry>>,
     batches: Vec<RecordBatch>,
@@ -54,7 +58,7 @@ pub(crate) struct SnapshotTable {
 impl SnapshotTable {
     pub(crate) fn new(snapshot: &Snapshot, selectivity: Selectivity) -> Self {
         let (files, batches) = (snapshot.files.clone(), snapshot.batches.clone());
-        Self { signal: snapshot.signal, files, batches, selectivity }
+        Self { snapshot: snapshot.clone(), signal: snapshot.signal, files, batches, selectivity }
     }
 
     /// Only what may hold rows of `range`. Rows outside of it may still be in: filter by time as well.
@@ -62,7 +66,7 @@ impl SnapshotTable {
         let files = snapshot.files.iter().filter(|file| file.overlaps(range)).cloned().collect();
         let frozen = snapshot.frozen().iter().filter(|frozen| frozen.overlaps(range));
         let batches = frozen.map(|frozen| frozen.records().clone()).collect();
-        Self { signal: snapshot.signal, files, batches, selectivity }
+        Self { snapshot: snapshot.clone(), signal: snapshot.signal, files, batches, selectivity }
     }
 
     /// Whether there is nothing to read at all.
@@ -79,6 +83,15 @@ impl SnapshotTable {
         let keep = predicate.prune(&Zones { signal: self.signal, files: &self.files })?;
         let kept = self.files.iter().zip(keep).filter(|(_, keep)| *keep);
         Ok(kept.map(|(file, _)| Arc::clone(file)).collect())
+    }
+
+    /// No row of a damaged file is used: the first time after a start that a file is read, it is read whole.
+    async fn check(&self, files: &[Arc<FileEntry>]) -> Result<()> {
+        let (snapshot, files) = (self.snapshot.clone(), files.to_vec());
+        let check = move || files.iter().try_for_each(|file| QueryError::of_damage(&snapshot, file));
+        let checked = tokio::task::spawn_blocking(check).await;
+        let checked = checked.map_err(|error| DataFusionError::External(Box::new(error)))?;
+        checked.map_err(|error| DataFusionError::External(Box::new(error)))
     }
 
     fn scan_files(
@@ -151,6 +164,7 @@ impl TableProvider for SnapshotTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let files = self.pruned(state, filters)?;
+        self.check(&files).await?;
         let mut parts: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
         if !self.batches.is_empty() {
             let batches = std::slice::from_ref(&self.batches);

@@ -98,6 +98,8 @@ pub const MEMTABLE_ROWS: &str = "tracehound_memtable_rows";
 pub const LAKE_FILES: &str = "tracehound_lake_files";
 /// Bytes of files in the catalog. Label `signal`.
 pub const LAKE_BYTES: &str = "tracehound_lake_bytes";
+/// Bytes of the indexes beside files of the catalog. Label `signal`.
+pub const LAKE_INDEX_BYTES: &str = "tracehound_lake_index_bytes";
 /// Rows in files of the catalog. Label `signal`.
 pub const LAKE_ROWS: &str = "tracehound_lake_rows";
 /// Seconds one flush took, fsync and commit included; their sum is the time that flushing was busy.
@@ -114,11 +116,15 @@ pub const LAKE_MERGED_FILES: &str = "tracehound_lake_merged_files_total";
 pub const LAKE_MERGE_FAILURES: &str = "tracehound_lake_merge_failures_total";
 /// Lookups that scanned a file because its index was missing or damaged.
 pub const LAKE_INDEX_MISSES: &str = "tracehound_lake_index_misses_total";
+/// Bytes of files that were read again and compared with their checksums.
+pub const LAKE_SCRUBBED_BYTES: &str = "tracehound_lake_scrubbed_bytes_total";
+/// Files found damaged and quarantined.
+pub const LAKE_DAMAGED_FILES: &str = "tracehound_lake_damaged_files_total";
 /// Files deleted by retention.
 pub const LAKE_RETIRED_FILES: &str = "tracehound_lake_retired_files_total";
 /// Files without a catalog row that were removed.
 pub const LAKE_ORPHANS: &str = "tracehound_lake_orphans_total";
-/// Files of the catalog that are missing or have the wrong length; their rows are not found.
+/// Files of the catalog that are missing or damaged; their rows are missing from answers.
 pub const LAKE_QUARANTINED_FILES: &str = "tracehound_lake_quarantined_files";
 
 /// Bytes of batches waiting for the rule engine.

@@ -28,6 +28,9 @@ pub enum Command {
     Query(QueryArgs),
     /// Look for what would keep the server from working well.
     Doctor(ServeArgs),
+    /// Look at stored events, or check them, beside a running server or without one.
+    #[command(subcommand)]
+    Lake(LakeCommand),
     /// Check or print the settings.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -141,6 +144,31 @@ pub struct QueryArgs {
     #[arg(long, default_value = "default")]
     pub tenant: String,
     /// How to print rows.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// Stored events as files.
+#[derive(Debug, Subcommand)]
+pub enum LakeCommand {
+    /// Print how many files, events and bytes there are.
+    Stats(LakeArgs),
+    /// Read every file and index and compare with their checksums. Exit code 1 when one is damaged.
+    Verify(LakeArgs),
+    /// Build the index beside every file anew from its events. Exit code 1 when one could not be.
+    RebuildIndex(LakeArgs),
+}
+
+/// Where the events are.
+#[derive(Debug, Args)]
+pub struct LakeArgs {
+    /// Settings file (TOML).
+    #[arg(long, value_name = "FILE", env = "TRACEHOUND_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Where everything is kept.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// How to print.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     pub output: Output,
 }

@@ -32,6 +32,22 @@ export function queryText(query: Query): string {
 
 const signedOutListeners = new Set<() => void>();
 
+type Incomplete = (files: readonly string[]) => void;
+const incompleteListeners = new Set<Incomplete>();
+
+/** Calls back with the damaged files whenever an answer is without what is in them. */
+export function onIncomplete(listener: Incomplete): () => void {
+  incompleteListeners.add(listener);
+  return () => {
+    incompleteListeners.delete(listener);
+  };
+}
+
+function missingFiles(body: unknown): readonly string[] {
+  const files = (body as { missing_files?: unknown } | null)?.missing_files;
+  return Array.isArray(files) ? files.filter((file) => typeof file === 'string') : [];
+}
+
 /** Calls back whenever any request is answered 401. */
 export function onSignedOut(listener: () => void): () => void {
   signedOutListeners.add(listener);
@@ -70,7 +86,10 @@ export async function call<T>(path: string, request: Request = {}): Promise<T> {
     signal: request.signal,
   });
   if (response.ok) {
-    return (response.status === 204 ? undefined : await response.json()) as T;
+    const body: unknown = response.status === 204 ? undefined : await response.json();
+    const missing = missingFiles(body);
+    if (missing.length > 0) for (const listener of incompleteListeners) listener(missing);
+    return body as T;
   }
   if (response.status === 401) for (const listener of signedOutListeners) listener();
   throw await problemFrom(response);

@@ -17,6 +17,7 @@ import { infoQuery, sessionQuery } from '../api/queries';
 import { ProblemNotice } from '../parts/Failure';
 import { SignedOut } from '../session/SignedOut';
 import { AlertStreamProvider, useAlertStream } from './AlertStream';
+import { Incomplete } from './Incomplete';
 import { Logo } from './Logo';
 import { Palette } from './Palette';
 import { Shortcuts } from './Shortcuts';
@@ -91,6 +92,7 @@ function Frame() {
         <ViewTools />
       </header>
       <main className={css.main} id="content" tabIndex={-1}>
+        <Incomplete />
         <Outlet />
       </main>
       <Palette />

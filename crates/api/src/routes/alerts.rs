@@ -62,7 +62,7 @@ async fn list_alerts(
     };
     let page = state.alerts.list(caller.tenant(), &filter).await?;
     let items = page.items.into_iter().map(Alert::from).collect();
-    Ok(Answer(Page { items, next_cursor: page.next_cursor }))
+    Ok(Answer(Page { items, next_cursor: page.next_cursor, missing_files: Vec::new() }))
 }
 
 /// One alert with its evidence, history and messages.

@@ -3,6 +3,7 @@
 use access::Permission;
 use axum::Json as Answer;
 use axum::extract::State;
+use model::Signal;
 use model::signal::log::SEVERITY_NAMES;
 use query::{LogSearch, Order};
 use serde::Deserialize;
@@ -71,9 +72,10 @@ async fn search_logs(
         limit: params::limit(asked.limit.as_deref())?,
         cursor: asked.cursor,
     };
+    let missing_files = state.query.missing(caller.tenant(), Signal::Logs, &search.range);
     let page = state.query.search_logs(caller.tenant(), search).await?;
     let items = page.items.into_iter().map(LogRecord::from).collect();
-    Ok(Answer(Page { items, next_cursor: page.next_cursor }))
+    Ok(Answer(Page { items, next_cursor: page.next_cursor, missing_files }))
 }
 
 fn order(text: Option<&str>) -> Result<Order, Problem> {

@@ -3,6 +3,7 @@
 use access::Permission;
 use axum::Json as Answer;
 use axum::extract::{Path, State};
+use model::Signal;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -63,7 +64,7 @@ async fn list_services(
     let found = state.query.services(caller.tenant(), range).await?;
     let items = found.into_iter().map(ServiceSummary::from).collect();
     let page = page::slice(items, |service: &ServiceSummary| service.name.clone(), limit, asked.cursor.as_deref())?;
-    Ok(Answer(page))
+    Ok(Answer(Page { missing_files: state.query.missing(caller.tenant(), Signal::Spans, &range), ..page }))
 }
 
 /// Operations of a service in the range, by name. The busiest 1,000 when there are more.
@@ -81,7 +82,8 @@ async fn list_operations(
     let items = found.into_iter().map(Operation::from).collect();
     // one name may be used by spans of several kinds
     let key = |operation: &Operation| format!("{}\u{0}{}", operation.name, operation.kind);
-    Ok(Answer(page::slice(items, key, limit, asked.cursor.as_deref())?))
+    let page = page::slice(items, key, limit, asked.cursor.as_deref())?;
+    Ok(Answer(Page { missing_files: state.query.missing(caller.tenant(), Signal::Spans, &range), ..page }))
 }
 
 /// Who calls whom.
@@ -94,5 +96,6 @@ async fn get_service_map(
 ) -> Result<Answer<ServiceMap>, Problem> {
     let range = params::range(asked.start.as_deref(), asked.end.as_deref(), &state.clock)?;
     let map = state.query.service_map(caller.tenant(), range).await?;
-    Ok(Answer(ServiceMap::from(map)))
+    let missing = state.query.missing(caller.tenant(), Signal::Spans, &range);
+    Ok(Answer(ServiceMap::of(map, missing)))
 }

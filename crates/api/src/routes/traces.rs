@@ -5,8 +5,8 @@ use axum::Json as Answer;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use model::TraceId;
 use model::signal::span::{KIND_NAMES, STATUS_NAMES};
+use model::{Signal, TimeRange, TraceId};
 use query::SpanSearch;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -81,9 +81,10 @@ async fn search_traces(
         limit: params::limit(asked.limit.as_deref())?,
         cursor: asked.cursor,
     };
+    let missing_files = state.query.missing(caller.tenant(), Signal::Spans, &search.range);
     let page = state.query.search_traces(caller.tenant(), search).await?;
     let items = page.items.into_iter().map(TraceHit::from).collect();
-    Ok(Answer(Page { items, next_cursor: page.next_cursor }))
+    Ok(Answer(Page { items, next_cursor: page.next_cursor, missing_files }))
 }
 
 /// One whole trace, spans in order of start.
@@ -97,10 +98,17 @@ async fn get_trace(
 ) -> Result<Response, Problem> {
     let id: TraceId = trace_id.parse().map_err(|error| Problem::field("trace_id", format!("{error}")))?;
     let trace = state.query.trace(caller.tenant(), id).await?;
-    let trace = trace.ok_or_else(|| Problem::not_found(format!("there is no trace {id}")).with_field("trace_id"))?;
+    let missing = state.query.missing(caller.tenant(), Signal::Spans, &TimeRange::ALL);
+    let trace = trace.ok_or_else(|| {
+        let unless = match missing.len() {
+            0 => String::new(),
+            files => format!(", unless it is in one of {files} damaged files, the first of which is {}", missing[0]),
+        };
+        Problem::not_found(format!("there is no trace {id}{unless}")).with_field("trace_id")
+    })?;
     // a large trace is megabytes of text: made on a blocking thread
     let body = tokio::task::spawn_blocking(move || {
-        let trace = Trace::read(&trace).map_err(query::QueryError::Stored)?;
+        let trace = Trace::read(&trace, missing).map_err(query::QueryError::Stored)?;
         serde_json::to_vec(&trace).map_err(|error| query::QueryError::Threads(error.to_string()))
     });
     let body = body.await??;

@@ -113,10 +113,14 @@ pub(crate) struct ServiceMap {
     pub end_time: String,
     /// Whether the map leaves something out.
     pub truncated: bool,
+    /// Files of stored events that are damaged or gone: the answer is without what is in them. Left out when there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing_files: Vec<String>,
 }
 
-impl From<query::ServiceMap> for ServiceMap {
-    fn from(map: query::ServiceMap) -> Self {
+impl ServiceMap {
+    /// The map, without what is in the missing files.
+    pub(crate) fn of(map: query::ServiceMap, missing_files: Vec<String>) -> Self {
         let node = |node: query::MapNode| MapNode {
             name: node.name,
             is_outside: node.is_outside,
@@ -139,6 +143,7 @@ impl From<query::ServiceMap> for ServiceMap {
             start_time: map.range.start.to_string(),
             end_time: map.range.end.to_string(),
             truncated: map.truncated,
+            missing_files,
         }
     }
 }

@@ -122,6 +122,9 @@ pub(crate) struct Trace {
     pub truncated: bool,
     /// The spans in order of start.
     pub spans: Vec<Span>,
+    /// Files of stored events that are damaged or gone: the answer is without what is in them. Left out when there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing_files: Vec<String>,
 }
 
 /// Instrumentation scope.
@@ -198,7 +201,7 @@ pub(crate) struct Span {
 
 impl Trace {
     /// Makes the JSON of a trace. Takes time in proportion to its spans: call it on a blocking thread.
-    pub(crate) fn read(trace: &query::Trace) -> Result<Self, ViewError> {
+    pub(crate) fn read(trace: &query::Trace, missing_files: Vec<String>) -> Result<Self, ViewError> {
         let mut spans = Vec::with_capacity(trace.len());
         let (mut start, mut end) = (i64::MAX, i64::MIN);
         let mut services: Vec<ServiceShare> = Vec::new();
@@ -220,6 +223,7 @@ impl Trace {
             services,
             truncated: trace.truncated,
             spans,
+            missing_files,
         })
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use model::{Lsn, UnixNanos};
 use runtime::Database;
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, Sqlite, Transaction};
 
 use crate::layout::Layout;
 use crate::{FileEntry, LakeError, Level, Partition, Zone};
@@ -15,6 +15,8 @@ const INSERT_FILE: &str = include_str!("insert_file.sql");
 const ALL_FILES: &str = include_str!("all_files.sql");
 const SET_STATE: &str = include_str!("set_state.sql");
 const REMOVE_FILE: &str = include_str!("remove_file.sql");
+const CLAIM: &str = include_str!("claim.sql");
+const EPOCH: &str = include_str!("epoch.sql");
 const RETIRE_LIVE: &str = include_str!("retire_live.sql");
 const MARK: &str = include_str!("mark.sql");
 const ADVANCE_MARK: &str = include_str!("advance_mark.sql");
@@ -54,12 +56,30 @@ pub(crate) struct CatalogFile {
 #[derive(Debug, Clone)]
 pub(crate) struct Catalog {
     db: Database,
+    /// The epoch taken when it was opened; `None` may only read.
+    epoch: Option<i64>,
 }
 
 impl Catalog {
+    /// Opens it for writing: whoever had it before can commit nothing any more.
     pub(crate) async fn open(db: Database) -> Result<Self, LakeError> {
         db.migrate("lake", sqlx::migrate!("./migrations")).await?;
-        Ok(Self { db })
+        let epoch = sqlx::query_scalar(CLAIM).fetch_one(&db.writer).await.map_err(LakeError::catalog("claim"))?;
+        Ok(Self { db, epoch: Some(epoch) })
+    }
+
+    /// To look at only, beside the one who writes.
+    pub(crate) fn read_only(db: Database) -> Self {
+        Self { db, epoch: None }
+    }
+
+    /// Begins a change, if this is still the one who may make it. SQLite lets one transaction write at a time, so nobody
+    /// takes the next epoch between this and its commit.
+    async fn begin(&self, action: &'static str) -> Result<Transaction<'static, Sqlite>, LakeError> {
+        let mut transaction = self.db.writer.begin_with("begin immediate").await.map_err(LakeError::catalog(action))?;
+        let epoch: Option<i64> =
+            sqlx::query_scalar(EPOCH).fetch_optional(&mut *transaction).await.map_err(LakeError::catalog(action))?;
+        if epoch.is_some() && epoch == self.epoch { Ok(transaction) } else { Err(LakeError::Fenced) }
     }
 
     /// Asks on the writing connection: behind a commit whose caller gave up, not beside it.
@@ -77,7 +97,7 @@ impl Catalog {
     /// Adds the files of one flush and moves the mark, both or neither.
     pub(crate) async fn commit(&self, files: &[FileEntry], mark: Lsn) -> Result<(), LakeError> {
         let failed = || LakeError::catalog("commit to");
-        let mut transaction = self.db.writer.begin().await.map_err(failed())?;
+        let mut transaction = self.begin("commit to").await?;
         for file in files {
             insert(file).execute(&mut *transaction).await.map_err(failed())?;
         }
@@ -96,7 +116,7 @@ impl Catalog {
         now: UnixNanos,
     ) -> Result<(), LakeError> {
         let failed = || LakeError::catalog("commit to");
-        let mut transaction = self.db.writer.begin().await.map_err(failed())?;
+        let mut transaction = self.begin("commit to").await?;
         for input in inputs {
             let retire = sqlx::query(RETIRE_LIVE).bind(input.name.as_str()).bind(now.0);
             let done = retire.execute(&mut *transaction).await.map_err(failed())?;
@@ -112,7 +132,7 @@ impl Catalog {
     /// Moves files to another state, all or none.
     pub(crate) async fn set_state(&self, names: &[String], state: FileState, now: UnixNanos) -> Result<(), LakeError> {
         let failed = || LakeError::catalog("change");
-        let mut transaction = self.db.writer.begin().await.map_err(failed())?;
+        let mut transaction = self.begin("change").await?;
         for name in names {
             let change = sqlx::query(SET_STATE).bind(name).bind(state.as_str()).bind(now.0);
             change.execute(&mut *transaction).await.map_err(failed())?;
@@ -123,7 +143,7 @@ impl Catalog {
     /// Forgets retired files, all or none.
     pub(crate) async fn remove(&self, names: &[String]) -> Result<(), LakeError> {
         let failed = || LakeError::catalog("remove from");
-        let mut transaction = self.db.writer.begin().await.map_err(failed())?;
+        let mut transaction = self.begin("remove from").await?;
         for name in names {
             sqlx::query(REMOVE_FILE).bind(name).execute(&mut *transaction).await.map_err(failed())?;
         }
@@ -131,7 +151,7 @@ impl Catalog {
     }
 }
 
-type Insert<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
+type Insert<'q> = sqlx::query::Query<'q, Sqlite, sqlx::sqlite::SqliteArguments>;
 
 fn insert(file: &FileEntry) -> Insert<'_> {
     let hour = match file.partition {
@@ -157,6 +177,7 @@ fn insert(file: &FileEntry) -> Insert<'_> {
         .bind(file.zone.max_duration_nanos)
         .bind(file.created_unix_nanos)
         .bind(i64::from(file.level.number()))
+        .bind(file.index_bytes.cast_signed())
 }
 
 fn read_row(row: &SqliteRow, layout: &Layout) -> Result<CatalogFile, LakeError> {
@@ -177,6 +198,7 @@ fn read_row(row: &SqliteRow, layout: &Layout) -> Result<CatalogFile, LakeError> 
         level: Level::from_number(read("level")?).ok_or_else(|| unreadable("level"))?,
         partition: hour.map_or(Partition::Odd, Partition::Hour),
         bytes: read("bytes")?.cast_unsigned(),
+        index_bytes: read("index_bytes")?.cast_unsigned(),
         checksum_crc32c: small("checksum_crc32c")?,
         format_version: small("format_version")?,
         min_lsn: Lsn(read("min_lsn")?.cast_unsigned()),

@@ -19,8 +19,10 @@ use crate::file_entry::FORMAT_VERSION;
 use crate::flush::publish;
 use crate::guard::lock;
 use crate::layout::Layout;
+use crate::memtable::TableKey;
 use crate::merge::merge;
 use crate::retention::Retired;
+use crate::version::Version;
 use crate::{FileEntry, Lake, LakeError, disk};
 use plan::Plan;
 
@@ -80,8 +82,7 @@ impl Lake {
         let turn = Arc::clone(&self.inner.merging).lock_owned().await;
         let now = UnixNanos(self.inner.clock.unix_nanos());
         let version = self.version();
-        let unreadable = lock(&self.inner.unreadable).clone();
-        let plans: Vec<Plan> = version.files.values().flat_map(|files| plan::plans(files, &unreadable, now)).collect();
+        let plans = self.plans(&version, now);
         metrics::gauge!(metric::LAKE_MERGES_WAITING).set(plans.len() as f64);
         let debt = plans.len();
         let Some(plan) = plans.into_iter().max_by(|left, right| left.urgency().cmp(&right.urgency())) else {
@@ -92,14 +93,21 @@ impl Lake {
         let pace = if debt > MAX_DEBT { Pace { share: 1.0 } } else { pace };
         let work = move || {
             let mut pause = pausing(&lake, pace, stop);
-            (write(&layout, &plan, now, &mut pause), plan, turn)
+            (write(&lake, &layout, &plan, now, &mut pause), plan, turn)
         };
         let worked = tokio::task::spawn_blocking(work).await;
         let (merged, plan, _turn) = worked.map_err(|_| LakeError::Worker("merge"))?;
-        if let Err(LakeError::Read { path, .. }) = &merged {
+        if let Err(error @ (LakeError::Read { path, .. } | LakeError::Checksum { path, .. })) = &merged
+            && let Some(input) = plan.inputs.iter().find(|input| input.path == *path)
+        {
             // or every merge from now on would fail at it
-            let damaged = plan.inputs.iter().find(|input| input.path == *path);
-            lock(&self.inner.unreadable).extend(damaged.map(|input| input.name.clone()));
+            lock(&self.inner.unreadable).insert(input.name.clone());
+            let (lake, entry) = (self.clone(), Arc::clone(input));
+            let checked = tokio::task::spawn_blocking(move || lake.check_again(&entry));
+            let checked = checked.await.map_err(|_| LakeError::Worker("merge"))?;
+            if checked.is_err_and(|reason| reason.is_damage()) {
+                self.quarantine(input, &error.to_string()).await?;
+            }
         }
         let merged = Arc::new(merged?);
         self.put_in_place(&plan, &merged, now).await?;
@@ -111,6 +119,19 @@ impl Lake {
         Ok(true)
     }
 
+    fn plans(&self, version: &Version, now: UnixNanos) -> Vec<Plan> {
+        let mut unreadable = lock(&self.inner.unreadable).clone();
+        // one that comes back must not find its log positions in another file
+        let quarantined = lock(&self.inner.quarantined).clone();
+        unreadable.extend(quarantined.iter().map(|file| file.name.clone()));
+        let of_table = |((tenant, signal), files): (&TableKey, &Arc<[Arc<FileEntry>]>)| {
+            let is_here = |file: &&Arc<FileEntry>| file.tenant == *tenant && file.signal == *signal;
+            let all: Vec<_> = files.iter().chain(quarantined.iter().filter(is_here)).cloned().collect();
+            plan::plans(&all, &unreadable, now)
+        };
+        version.files.iter().flat_map(of_table).collect()
+    }
+
     async fn put_in_place(&self, plan: &Plan, merged: &Arc<FileEntry>, now: UnixNanos) -> Result<(), LakeError> {
         let _turn = self.inner.upkeep.lock().await;
         if let Err(error) = self.inner.catalog.replace(&plan.inputs, merged, now).await {
@@ -120,6 +141,7 @@ impl Lake {
             }
             return Err(error);
         }
+        self.mark_checked(merged);
         self.replace_version(|version| version.with_merged(&plan.inputs, Arc::clone(merged)));
         let retired = |file: &Arc<FileEntry>| Retired { file: Arc::clone(file), since_unix_nanos: now.0 };
         lock(&self.inner.retired).extend(plan.inputs.iter().map(retired));
@@ -152,6 +174,7 @@ fn pausing(lake: &Lake, pace: Pace, stop: Option<Stop>) -> impl FnMut() -> Resul
 }
 
 fn write(
+    lake: &Lake,
     layout: &Layout,
     plan: &Plan,
     now: UnixNanos,
@@ -161,6 +184,8 @@ fn write(
     let range: (Lsn, Lsn) = plan.range();
     let name = Layout::name(&first.tenant, first.signal, first.partition, range, plan.level);
     let temporary = layout.temporary_path(&name);
+    // rows that are not what was written must not be written anew under a checksum that says they are
+    plan.inputs.iter().try_for_each(|input| lake.check(input))?;
     let written = match merge(&plan.inputs, &temporary, plan.level, range, pause) {
         Ok(written) => written,
         Err(error) => {
@@ -182,6 +207,7 @@ fn write(
         level: plan.level,
         partition: first.partition,
         bytes: written.bytes,
+        index_bytes: written.index.len() as u64,
         checksum_crc32c: written.checksum_crc32c,
         format_version: FORMAT_VERSION,
         min_lsn: range.0,

@@ -1,8 +1,8 @@
 //! Which files are worth merging.
 //!
 //! Files of one hour are taken in log order and never across one another, so that the log range of a merged file covers
-//! its inputs and nothing else. While an hour goes on, files of a flush are merged when there are enough of them or the
-//! first has waited; when it is over, everything is merged to level 2. What is as large as files become is left alone. A
+//! its inputs and nothing else. While events of an hour come in, files of a flush are merged when there are enough of them
+//! or the first has waited; when it is over and nothing more comes, everything is merged to level 2. What is as large as files become is left alone. A
 //! row is written three times at most, but for stragglers.
 
 use std::cmp::Reverse;
@@ -24,6 +24,8 @@ const FILES: usize = 8;
 const WAIT_NANOS: i64 = 15 * 60 * NANOS_PER_SEC;
 /// How long after its end an hour counts as over.
 const SETTLE_NANOS: i64 = 10 * 60 * NANOS_PER_SEC;
+/// How long nothing must have come for an hour that is over: whoever catches up sends hours that are long over.
+const QUIET_NANOS: i64 = 60 * NANOS_PER_SEC;
 /// How long stragglers of an hour that is over wait for others at most.
 const STRAGGLER_NANOS: i64 = 6 * NANOS_PER_HOUR;
 
@@ -61,7 +63,11 @@ pub(crate) fn plans(files: &[Arc<FileEntry>], unreadable: &HashSet<String>, now:
         .flat_map(|(partition, mut files)| {
             files.sort_by_key(|file| (file.min_lsn, file.max_lsn));
             let runs = files.split(|file| unreadable.contains(&file.name));
-            let plans = |run| if is_over(partition, now) { closing(run, now) } else { going_on(run, now) };
+            let is_new = |file: &Arc<FileEntry>| {
+                file.level == Level::L0 && now.0.saturating_sub(file.created_unix_nanos) < QUIET_NANOS
+            };
+            let is_done = is_over(partition, now) && !files.iter().any(is_new);
+            let plans = |run| if is_done { closing(run, now) } else { going_on(run, now) };
             runs.flat_map(plans).collect::<Vec<_>>()
         })
         .collect()
@@ -131,7 +137,7 @@ fn closing(files: &[Arc<FileEntry>], now: UnixNanos) -> Vec<Plan> {
             (true, false) => true,
             (false, false) => {
                 new.len() >= FILES
-                    || rows_of(new.iter().copied()) >= rows_of(done.iter().copied()) / 10
+                    || rows_of(new.iter().copied()) >= rows_of(done.iter().copied()) / 2
                     || has_waited(new.iter().copied(), now, STRAGGLER_NANOS)
             }
         };

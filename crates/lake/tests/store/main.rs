@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at the first thing that is wrong")]
 
 mod crash;
+mod damage;
 mod files;
 mod hammer;
 mod memory;

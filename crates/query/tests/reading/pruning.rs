@@ -95,3 +95,22 @@ async fn a_trace_is_followed_back_until_it_rested_for_a_day() {
     }
     assert_eq!(house.query.trace(&acme(), trace_id(1)).await.unwrap().unwrap().len(), 2);
 }
+
+#[tokio::test]
+async fn a_damaged_file_is_named_once_and_missing_afterwards() {
+    let house = house().await;
+    lose(&house, 1);
+    house.query.trace(&acme(), trace_id(1)).await.unwrap_err();
+    let error = house.query.search_traces(&acme(), SpanSearch::in_range(RANGE, 10)).await.unwrap_err();
+    assert_eq!(error.kind(), runtime::ErrorKind::Unavailable);
+    assert!(error.to_string().contains("is damaged"), "{error}");
+    let page = house.query.search_traces(&acme(), SpanSearch::in_range(RANGE, 10)).await.unwrap();
+    let found: Vec<u64> = page.items.iter().map(|hit| number_of(hit.trace_id)).collect();
+    assert_eq!(found, [3, 2], "the others are found");
+    let missing = house.query.missing(&acme(), model::Signal::Spans, &RANGE);
+    assert_eq!(missing.len(), 1);
+    assert!(error.to_string().contains(&missing[0]), "{error} names {missing:?}");
+    assert!(house.query.missing(&acme(), model::Signal::Logs, &RANGE).is_empty());
+    let now = TimeRange { start: ago(HOUR_MILLIS), end: NOW };
+    assert!(house.query.missing(&acme(), model::Signal::Spans, &now).is_empty(), "not of that time");
+}

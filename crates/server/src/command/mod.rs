@@ -3,6 +3,7 @@
 mod config;
 mod demo;
 mod doctor;
+mod lake;
 mod pressure;
 mod query;
 mod rules;
@@ -31,6 +32,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Rules(command) => rules::run(&command),
         Command::Query(args) => query::run(args).await,
         Command::Doctor(args) => doctor::run(&args).await,
+        Command::Lake(command) => lake::run(command).await,
         Command::Config(command) => config::run(&command),
         Command::Version => {
             println!("tracehound {}", env!("CARGO_PKG_VERSION"));

@@ -41,13 +41,13 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 const ALERT_RETENTION_EVERY: u32 = 720;
 
 /// Names of what lies in a data directory.
-mod path {
+pub(crate) mod path {
     /// The one database.
-    pub(super) const DATABASE: &str = "tracehound.db";
+    pub(crate) const DATABASE: &str = "tracehound.db";
     /// Segments and cursors of the log.
     pub(super) const WAL: &str = "wal";
     /// Parquet files.
-    pub(super) const LAKE: &str = "lake";
+    pub(crate) const LAKE: &str = "lake";
     /// State of the rule engine.
     pub(super) const DETECT: &str = "detect";
     /// Secret that signs webhooks, when none was given.
@@ -229,6 +229,8 @@ fn start_walkers(supervisor: &Supervisor, ground: &Ground, resolved: &Resolved) 
     supervisor.start("freeze", |stop| async move { lake.keep_frozen(stop).await });
     let lake = ground.lake.clone();
     supervisor.start("compact", |stop| async move { lake.keep_compacted(stop).await });
+    let lake = ground.lake.clone();
+    supervisor.start("scrub", |stop| async move { lake.keep_scrubbed(stop).await });
     let (book, egress) = (ground.book.clone(), ground.egress.clone());
     supervisor.start("deliver", |stop| alerts::deliver(book, egress, stop));
     let detector = Detector::open(Parts {

@@ -1,0 +1,2 @@
+-- The epoch that may commit.
+select epoch from lake_writer

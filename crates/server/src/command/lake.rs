@@ -1,0 +1,85 @@
+//! `tracehound lake`: stored events as files. Reads the catalog beside whoever writes it.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, ensure};
+use lake::{Fault, Inspection, Standing, Sum};
+use runtime::Database;
+use serde_json::json;
+
+use crate::cli::{LakeArgs, LakeCommand, Output, ServeArgs};
+use crate::settings;
+use crate::wiring::path;
+
+/// Runs one of the commands.
+pub async fn run(command: LakeCommand) -> Result<ExitCode> {
+    let (LakeCommand::Stats(args) | LakeCommand::Verify(args) | LakeCommand::RebuildIndex(args)) = &command;
+    let inspection = open(args).await?;
+    let output = args.output;
+    let faults = match &command {
+        LakeCommand::Stats(_) => {
+            print_stats(&inspection, output);
+            return Ok(ExitCode::SUCCESS);
+        }
+        LakeCommand::Verify(_) => tokio::task::spawn_blocking(move || told(inspection.verify(|_| {}), output)).await?,
+        LakeCommand::RebuildIndex(_) => {
+            tokio::task::spawn_blocking(move || told(inspection.rebuild_indexes(|_| {}), output)).await?
+        }
+    };
+    Ok(if faults == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn open(args: &LakeArgs) -> Result<Inspection> {
+    let given = ServeArgs { config: args.config.clone(), data_dir: args.data_dir.clone(), ..ServeArgs::default() };
+    let folder = settings::resolve(settings::read(&given)?)?.settings.server.data_dir;
+    let database = folder.join(path::DATABASE);
+    ensure!(database.is_file(), "data directory {} holds no store", folder.display());
+    Ok(Inspection::open(&folder.join(path::LAKE), Database::open(&database).await?).await?)
+}
+
+fn print_stats(inspection: &Inspection, output: Output) {
+    if output == Output::Text {
+        println!("everything up to log position {} is in files", inspection.mark());
+        println!(
+            "{:<16} {:<6} {:<12} {:>8} {:>14} {:>16} {:>14} {:>9}",
+            "tenant", "signal", "files", "number", "events", "bytes", "index bytes", "b/event"
+        );
+    }
+    for ((tenant, signal, standing), sum) in inspection.sums() {
+        let standing = match standing {
+            Standing::Live(level) => format!("level {}", level.number()),
+            Standing::Quarantined => "quarantined".to_owned(),
+            Standing::Retired => "retired".to_owned(),
+        };
+        let Sum { files, rows, bytes, index_bytes } = sum;
+        match output {
+            Output::Text => {
+                let each = (bytes + index_bytes) as f64 / rows.max(1) as f64;
+                println!(
+                    "{tenant:<16} {signal:<6} {standing:<12} {files:>8} {rows:>14} {bytes:>16} {index_bytes:>14} {each:>9.2}"
+                );
+            }
+            Output::Json => println!(
+                "{}",
+                json!({"tenant": tenant.as_str(), "signal": signal.as_str(), "standing": standing, "files": files,
+                    "rows": rows, "bytes": bytes, "index_bytes": index_bytes})
+            ),
+        }
+    }
+}
+
+/// Prints what is wrong; returns how much that is.
+fn told(faults: Vec<Fault>, output: Output) -> usize {
+    for Fault { file, error } in &faults {
+        match output {
+            Output::Text => println!("bad   {}: {error}", file.name),
+            Output::Json => {
+                println!("{}", json!({"file": file.name, "rows": file.zone.rows, "error": error.to_string()}))
+            }
+        }
+    }
+    if faults.is_empty() && output == Output::Text {
+        println!("ok    every file is what was written");
+    }
+    faults.len()
+}
