@@ -16,7 +16,7 @@ const SPANS: u64 = 10_000_000;
 /// Connections with one request under way each.
 const SENDERS: usize = 4;
 /// How long before now the first span lies: its hour is over, so that everything is merged to the end.
-const AGO: Duration = Duration::from_secs(3 * 3_600);
+pub const AGO: Duration = Duration::from_secs(3 * 3_600);
 /// Pause of a sender that was told to come back later.
 const PAUSE: Duration = Duration::from_millis(50);
 /// Every so many traces are looked for.
@@ -38,7 +38,7 @@ const SEARCHED: [(&str, &str); 6] = [
 /// Stores the spans, waits until nothing is left to be done, then asks. The data is kept in `TRACEHOUND_BENCH_DATA`, a
 /// directory that is not there yet, when that is set.
 pub fn run() -> Result<()> {
-    let spans = std::env::var("TRACEHOUND_BENCH_SPANS").ok().and_then(|text| text.parse().ok()).unwrap_or(SPANS);
+    let spans = spans();
     let kept = std::env::var_os("TRACEHOUND_BENCH_DATA").map(PathBuf::from);
     let folder = tempfile::tempdir()?;
     let config = folder.path().join("bench.toml");
@@ -111,7 +111,13 @@ fn send(server: &Server, spans: u64) -> Result<Sent> {
     Ok(sent.into_inner().expect("no sender panics").1)
 }
 
-fn first_trace(body: &[u8]) -> Option<String> {
+/// Spans that are stored.
+pub fn spans() -> u64 {
+    std::env::var("TRACEHOUND_BENCH_SPANS").ok().and_then(|text| text.parse().ok()).unwrap_or(SPANS)
+}
+
+/// The trace of the first span of a request.
+pub fn first_trace(body: &[u8]) -> Option<String> {
     use prost::Message as _;
     let request = proto::collector::trace::v1::ExportTraceServiceRequest::decode(body).ok()?;
     let span = request.resource_spans.first()?.scope_spans.first()?.spans.first()?;
@@ -125,8 +131,8 @@ fn wait_until_quiescent(server: &Server) -> Result<()> {
     loop {
         let left = metric(server, "tracehound_memtable_rows")? + metric(server, "tracehound_lake_merges_waiting")?;
         quiet = if left == 0.0 { quiet + 1 } else { 0 };
-        // looked for anew every two seconds
-        if quiet >= 6 {
+        // what is over is merged when nothing more has come for a minute
+        if quiet >= 70 {
             return Ok(());
         }
         ensure!(Instant::now() < until, "{left} rows and merges are left");

@@ -10,6 +10,7 @@ mod lake;
 mod load;
 mod minute;
 mod overload;
+mod peer_corpus;
 mod prost_path;
 mod step;
 mod tls;
@@ -72,6 +73,8 @@ fn main() -> Result<()> {
             "collector" => collector::run(&corpus)?,
             "tls" => tls::run(&corpus)?,
             "lake" => lake::run()?,
+            // not a benchmark: what others are measured on
+            "corpus" => peer_corpus::run()?,
             "minute" => minute::run()?,
             other => bail!("there is no benchmark {other:?}: {}", SECTIONS.join(", ")),
         }

@@ -33,7 +33,7 @@ async fn the_scrubber_finds_a_changed_bit_and_snapshots_name_the_file() {
     for _ in 0..2 {
         let snapshot = all(&lake, Signal::Spans);
         assert_eq!(positions(&snapshot), whole([1, 3], 20));
-        assert_eq!(snapshot.missing, [damaged.clone()]);
+        assert_eq!(snapshot.missing, std::slice::from_ref(&damaged));
         assert!(all(&lake, Signal::Logs).missing.is_empty());
         assert_eq!(lake.stats().quarantined_files, 1);
     }
