@@ -6,6 +6,7 @@ mod crash;
 mod damage;
 mod files;
 mod hammer;
+mod kept;
 mod memory;
 mod merge;
 mod odd;
