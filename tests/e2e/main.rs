@@ -6,6 +6,7 @@ mod arrows;
 mod bad_input;
 mod browser;
 mod clients;
+mod damage;
 mod demo;
 mod doctor;
 mod kill;

@@ -50,27 +50,50 @@ impl Keys {
     pub(crate) fn order(&self, signal: Signal) -> Result<Vec<u32>, ArrowError> {
         let rows = u32::try_from(self.times.len())
             .map_err(|_| ArrowError::InvalidArgumentError("one file takes fewer than 2^32 rows".to_owned()))?;
-        let mut order: Vec<u32> = (0..rows).collect();
-        match signal {
-            Signal::Spans => {
-                let first_seen = self.first_seen();
-                order.sort_by_cached_key(|&row| {
-                    let trace = self.trace(row);
-                    (first_seen.get(&trace).copied(), trace, self.time(row))
-                });
+        Ok(match signal {
+            Signal::Spans => self.trace_by_trace(),
+            Signal::Logs => {
+                let mut order: Vec<u32> = (0..rows).collect();
+                order.sort_by_key(|&row| self.time(row));
+                order
             }
-            Signal::Logs => order.sort_by_key(|&row| self.time(row)),
-        }
-        Ok(order)
+        })
     }
 
-    fn first_seen(&self) -> HashMap<u128, i64, RandomState> {
-        let mut first: HashMap<u128, i64, RandomState> = HashMap::default();
+    /// Sorts the traces, of which there are far fewer than rows, and lays the rows of each out behind the others'.
+    fn trace_by_trace(&self) -> Vec<u32> {
+        let mut number_of: HashMap<u128, u32, RandomState> = HashMap::default();
+        // first seen, id and number of rows of each trace
+        let mut traces: Vec<(i64, u128, u32)> = Vec::new();
+        let mut trace_of: Vec<u32> = Vec::with_capacity(self.traces.len());
         for (trace, time) in self.traces.iter().zip(&self.times) {
-            let seen = first.entry(*trace).or_insert(*time);
-            *seen = (*seen).min(*time);
+            let number = *number_of.entry(*trace).or_insert_with(|| {
+                traces.push((*time, *trace, 0));
+                traces.len() as u32 - 1
+            });
+            let (first_seen, _, rows) = &mut traces[number as usize];
+            *first_seen = (*first_seen).min(*time);
+            *rows += 1;
+            trace_of.push(number);
         }
-        first
+        let mut sorted: Vec<u32> = (0..traces.len() as u32).collect();
+        sorted.sort_unstable_by_key(|number| (traces[*number as usize].0, traces[*number as usize].1));
+        let mut starts = vec![0_usize; traces.len()];
+        let mut next = 0;
+        for number in &sorted {
+            starts[*number as usize] = next;
+            next += traces[*number as usize].2 as usize;
+        }
+        let mut order = vec![0; trace_of.len()];
+        let mut free = starts.clone();
+        for (row, number) in (0_u32..).zip(&trace_of) {
+            order[free[*number as usize]] = row;
+            free[*number as usize] += 1;
+        }
+        for (start, (_, _, rows)) in starts.iter().zip(&traces) {
+            order[*start..*start + *rows as usize].sort_by_key(|row| self.time(*row));
+        }
+        order
     }
 }
 
