@@ -40,6 +40,11 @@ impl Level {
         Self::ALL.into_iter().find(|level| i64::from(level.number()) == number)
     }
 
+    /// Whether the index tells which values there are: what is merged soon is not worth it.
+    pub(crate) fn has_values(self) -> bool {
+        self != Self::L0
+    }
+
     /// How hard zstd tries: what is read again soon is written quickly.
     pub(crate) fn zstd(self) -> i32 {
         match self {

@@ -21,7 +21,7 @@ use crate::memtable::{FrozenBatch, Generation};
 use crate::parquet_file::{FileWriter, Written};
 use crate::partition::{Partition, Plausible, partitions};
 use crate::row_order::{Keys, SLICE_ROWS, SliceOrder};
-use crate::{FileEntry, Lake, LakeError, Level, disk, layout, slice_index};
+use crate::{FileEntry, Lake, LakeError, Level, disk, layout, sidecar};
 
 impl Lake {
     /// Writes all events that are in memory now to files and commits them; returns the new mark. Without events it
@@ -178,6 +178,6 @@ pub(crate) fn publish(layout: &Layout, name: &str, written: &Written) -> Result<
         disk::make_dir(dir)?;
     }
     let temporary = layout.temporary_path(name);
-    slice_index::write(&written.index, &layout::index_path(&temporary), &layout::index_path(&path))?;
+    sidecar::write(&written.index, &layout::index_path(&temporary), &layout::index_path(&path))?;
     disk::publish(&temporary, &path)
 }

@@ -8,7 +8,7 @@ use runtime::Database;
 
 use crate::catalog::{Catalog, CatalogFile, FileState};
 use crate::layout::Layout;
-use crate::{FileEntry, LakeError, Level, SliceIndex, slice_index};
+use crate::{FileEntry, LakeError, Level, SliceIndex, ValueIndex, sidecar};
 
 /// The catalog at one moment.
 #[derive(Debug)]
@@ -90,7 +90,10 @@ impl Inspection {
         let mut faults = Vec::new();
         for entry in self.readable() {
             each(entry);
-            let checked = entry.verify().and_then(|()| SliceIndex::open(entry).map(drop));
+            let checked = entry
+                .verify()
+                .and_then(|()| SliceIndex::open(entry).map(drop))
+                .and_then(|()| ValueIndex::open(entry).map(drop));
             faults.extend(checked.err().map(|error| Fault { file: entry.clone(), error }));
         }
         let quarantined = self.files.iter().filter(|file| file.state == FileState::Quarantined);
@@ -107,7 +110,7 @@ impl Inspection {
         let mut faults = Vec::new();
         for entry in self.readable() {
             each(entry);
-            faults.extend(slice_index::rebuild(entry).err().map(|error| Fault { file: entry.clone(), error }));
+            faults.extend(sidecar::rebuild(entry).err().map(|error| Fault { file: entry.clone(), error }));
         }
         faults
     }

@@ -24,9 +24,11 @@ mod retention;
 mod row_order;
 mod scrub;
 mod settings;
+mod sidecar;
 mod slice_index;
 mod snapshot;
 mod tree;
+mod value_index;
 mod version;
 mod zone;
 
@@ -39,4 +41,5 @@ pub use partition::Partition;
 pub use settings::Settings;
 pub use slice_index::SliceIndex;
 pub use snapshot::Snapshot;
+pub use value_index::{Place, ValueIndex, value_hash};
 pub use zone::Zone;

@@ -3,7 +3,7 @@
 //! Plain Parquet that any reader understands: the arrow schema is embedded, row groups have 131,072 rows (eight slices),
 //! pages at most one slice, pages and dictionaries are compressed with zstd, and each column has statistics. The key-value
 //! metadata names the layout version and the log range. Which slices hold a trace is written beside it
-//! ([`crate::slice_index`]).
+//! ([`crate::sidecar`]).
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -20,8 +20,8 @@ use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
 use crate::file_entry::FORMAT_VERSION;
-use crate::row_order::{SLICE_ROWS, traces};
-use crate::slice_index::Builder;
+use crate::row_order::SLICE_ROWS;
+use crate::sidecar::Builder;
 use crate::{LakeError, Level, Zone};
 
 /// Rows per row group: eight slices.
@@ -55,12 +55,13 @@ impl FileWriter {
         let sink = Sink { file: BufWriter::with_capacity(1 << 18, file), bytes: 0, checksum_crc32c: 0 };
         let properties = properties(signal, level, range).map_err(failed)?;
         let writer = ArrowWriter::try_new(sink, signal.stored_schema(), Some(properties)).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), signal, writer, zone: Zone::empty(), index: Builder::default() })
+        let index = Builder::new(signal, level.has_values());
+        Ok(Self { path: path.to_owned(), signal, writer, zone: Zone::empty(), index })
     }
 
     /// Writes the next slice: [`SLICE_ROWS`] rows, in the last one fewer.
     pub(crate) fn write_slice(&mut self, slice: &RecordBatch) -> Result<(), LakeError> {
-        self.index.add_slice(traces(slice)?);
+        self.index.add_slice(slice)?;
         self.zone.add(self.signal, slice);
         self.writer.write(slice).map_err(|source| LakeError::Parquet { path: self.path.clone(), source })
     }

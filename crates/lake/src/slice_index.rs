@@ -1,56 +1,30 @@
-//! The index beside a file: which slices hold a trace.
+//! Which slices of a file hold a trace.
 //!
-//! A sidecar says nothing the file does not say; it can be built again from it, and one that is missing, damaged or of
-//! another file is as good as none: then the file is scanned. All numbers are little endian.
-//!
-//! ```text
-//! magic "THIX"  version u32  length of the file u64  checksum of the file u32  rows u64  slice rows u32  sections u32
-//! per section: kind u32  offset u64  length u64  CRC-32C u32
-//! CRC-32C of everything above u32
-//! sections
-//! ```
-//!
-//! Section 1 is a filter over the hashes of the trace ids (binary fuse, 8 bits: Graf and Lemire 2022; one lookup in 256 of
-//! an absent trace goes on to the map). Section 2 is the map: buckets by the upper bits of the hash, in them the lower 32
-//! bits with the slice. Neither ever denies a trace that is there.
+//! The filter is over the hashes of the trace ids (binary fuse, 8 bits: Graf and Lemire 2022; one lookup in 256 of an absent
+//! trace goes on to the map). The map has buckets by the upper bits of the hash, in them the lower 32 bits with the slice.
+//! Neither ever denies a trace that is there.
 
-use std::fs::File;
-use std::io::{Read, Write};
 use std::ops::Range;
-use std::path::Path;
 
 use model::TraceId;
-use model::signal::TRACE_ID;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use xorf::{BinaryFuse8, Descriptor, Filter as _};
+use xorf::{BinaryFuse8, Filter as _};
 
 use crate::row_order::SLICE_ROWS;
-use crate::{FileEntry, LakeError, disk, row_order};
+use crate::sidecar::{self, Cursor};
+use crate::{FileEntry, LakeError};
 
-const MAGIC: [u8; 4] = *b"THIX";
-/// The layout written now.
-const VERSION: u32 = 1;
-const FILTER: u32 = 1;
-const MAP: u32 = 2;
-/// Bytes before the table of sections.
-const HEAD_BYTES: usize = 36;
-const SECTION_BYTES: usize = 24;
-/// More sections than any version has are a damaged header.
-const MAX_SECTIONS: usize = 64;
-/// Bytes before the fingerprints of a filter.
-const FILTER_HEAD_BYTES: usize = 20;
+pub(crate) const FILTER: u32 = 1;
+pub(crate) const MAP: u32 = 2;
 /// Entries of a bucket of the map, about.
 const BUCKET_ENTRIES: usize = 16;
 const MAX_BUCKET_BITS: u32 = 20;
 
-/// Collects what the index of one file says, slice by slice.
+/// Collects which traces the slices of a file hold.
 #[derive(Debug, Default)]
 pub(crate) struct Builder {
     /// Hash and slice, each pair once; 0 is no trace.
     entries: Vec<(u64, u16)>,
     slices: u16,
-    rows: u64,
 }
 
 impl Builder {
@@ -58,7 +32,6 @@ impl Builder {
     pub(crate) fn add_slice(&mut self, traces: impl Iterator<Item = Option<TraceId>>) {
         let from = self.entries.len();
         for trace in traces {
-            self.rows += 1;
             self.entries.extend(trace.map(|trace| (hash(trace), self.slices)));
         }
         self.entries[from..].sort_unstable();
@@ -75,49 +48,15 @@ impl Builder {
         self.slices = self.slices.saturating_add(1);
     }
 
-    /// The sidecar of a file with this length and checksum.
-    pub(crate) fn finish(mut self, file_bytes: u64, file_checksum: u32) -> Vec<u8> {
+    /// Filter and map.
+    pub(crate) fn finish(mut self) -> Vec<(u32, Vec<u8>)> {
         self.entries.sort_unstable();
-        let mut sections: Vec<(u32, Vec<u8>)> = Vec::new();
-        sections.extend(self.filter().map(|filter| (FILTER, filter)));
-        sections.push((MAP, self.map()));
-        let mut out = Vec::new();
-        out.extend(MAGIC);
-        out.extend(VERSION.to_le_bytes());
-        out.extend(file_bytes.to_le_bytes());
-        out.extend(file_checksum.to_le_bytes());
-        out.extend(self.rows.to_le_bytes());
-        out.extend((SLICE_ROWS as u32).to_le_bytes());
-        out.extend((sections.len() as u32).to_le_bytes());
-        let mut offset = (HEAD_BYTES + sections.len() * SECTION_BYTES + 4) as u64;
-        for (kind, section) in &sections {
-            out.extend(kind.to_le_bytes());
-            out.extend(offset.to_le_bytes());
-            out.extend((section.len() as u64).to_le_bytes());
-            out.extend(crc32c::crc32c(section).to_le_bytes());
-            offset += section.len() as u64;
-        }
-        out.extend(crc32c::crc32c(&out).to_le_bytes());
-        sections.iter().for_each(|(_, section)| out.extend(section));
-        out
-    }
-
-    /// `None` when there is nothing to filter, or no filter was found for these hashes.
-    fn filter(&self) -> Option<Vec<u8>> {
         let mut hashes: Vec<u64> = self.entries.iter().map(|(hash, _)| *hash).collect();
         hashes.dedup();
-        if hashes.is_empty() {
-            return None;
-        }
-        let filter = BinaryFuse8::try_from(&hashes).ok()?;
-        let mut out = Vec::with_capacity(FILTER_HEAD_BYTES + filter.fingerprints.len());
-        let Descriptor { seed, segment_length, segment_length_mask, segment_count_length } = filter.descriptor;
-        out.extend(seed.to_le_bytes());
-        for number in [segment_length, segment_length_mask, segment_count_length] {
-            out.extend(number.to_le_bytes());
-        }
-        out.extend(&filter.fingerprints);
-        Some(out)
+        let mut sections: Vec<(u32, Vec<u8>)> = Vec::new();
+        sections.extend(sidecar::filter_of(&hashes).map(|filter| (FILTER, filter)));
+        sections.push((MAP, self.map()));
+        sections
     }
 
     /// Bits of a bucket number u32, number of entries u32, where each bucket begins u32 (one more than buckets), lower
@@ -159,46 +98,20 @@ struct Map {
 }
 
 impl SliceIndex {
-    /// Reads the index of a file whole; blocking.
+    /// Reads the index of a file; blocking.
     ///
     /// # Errors
     /// [`LakeError::Disk`] when there is none, [`LakeError::Index`] when it is damaged or of another file.
     pub fn open(entry: &FileEntry) -> Result<Self, LakeError> {
-        let path = entry.index_path();
-        let mut bytes = Vec::new();
-        let mut file = File::open(&path).map_err(LakeError::disk("open", &path))?;
-        file.read_to_end(&mut bytes).map_err(LakeError::disk("read", &path))?;
-        Self::read(&bytes, entry.bytes, entry.checksum_crc32c)
-            .filter(|index| index.rows == entry.zone.rows)
-            .ok_or(LakeError::Index { path })
+        let sections = sidecar::open(entry, &[FILTER, MAP])?;
+        Self::read(&sections, entry.zone.rows).ok_or_else(|| LakeError::Index { path: entry.index_path() })
     }
 
-    /// `None` when the bytes are not an index of that file.
-    fn read(bytes: &[u8], file_bytes: u64, file_checksum: u32) -> Option<Self> {
-        let mut head = Cursor(bytes);
-        let is_ours = head.take(4)? == MAGIC
-            && head.u32()? == VERSION
-            && head.u64()? == file_bytes
-            && head.u32()? == file_checksum;
-        let rows = head.u64()?;
-        if !is_ours || head.u32()? as usize != SLICE_ROWS {
-            return None;
-        }
-        let sections = usize::try_from(head.u32()?).ok().filter(|sections| *sections <= MAX_SECTIONS)?;
-        let head_bytes = HEAD_BYTES + sections * SECTION_BYTES;
-        if crc32c::crc32c(bytes.get(..head_bytes)?) != Cursor(bytes.get(head_bytes..)?).u32()? {
-            return None;
-        }
+    fn read(sections: &[(u32, Vec<u8>)], rows: u64) -> Option<Self> {
         let (mut filter, mut map) = (None, None);
-        for _ in 0..sections {
-            let (kind, offset, length, checksum) = (head.u32()?, head.u64()?, head.u64()?, head.u32()?);
-            let start = usize::try_from(offset).ok()?;
-            let section = bytes.get(start..start.checked_add(usize::try_from(length).ok()?)?)?;
-            if crc32c::crc32c(section) != checksum {
-                return None;
-            }
-            match kind {
-                FILTER => filter = Some(read_filter(section)?),
+        for (kind, section) in sections {
+            match *kind {
+                FILTER => filter = Some(sidecar::read_filter(section)?),
                 MAP => map = Some(Map::read(section)?),
                 _ => {}
             }
@@ -265,51 +178,6 @@ impl Map {
     }
 }
 
-fn read_filter(section: &[u8]) -> Option<BinaryFuse8> {
-    let mut cursor = Cursor(section);
-    let descriptor = Descriptor {
-        seed: cursor.u64()?,
-        segment_length: cursor.u32()?,
-        segment_length_mask: cursor.u32()?,
-        segment_count_length: cursor.u32()?,
-    };
-    let fingerprints: Box<[u8]> = cursor.0.into();
-    // a lookup goes to three neighbouring segments, the last one of which must be there
-    let reach = u64::from(descriptor.segment_count_length) + 2 * u64::from(descriptor.segment_length);
-    let fits = descriptor.segment_length.is_power_of_two()
-        && descriptor.segment_length_mask == descriptor.segment_length - 1
-        && descriptor.segment_count_length.is_multiple_of(descriptor.segment_length)
-        && reach <= fingerprints.len() as u64;
-    fits.then_some(BinaryFuse8 { descriptor, fingerprints })
-}
-
-/// Puts an index beside its file, whole or not at all.
-pub(crate) fn write(bytes: &[u8], temporary: &Path, path: &Path) -> Result<(), LakeError> {
-    let mut file = File::create(temporary).map_err(LakeError::disk("create", temporary))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(LakeError::disk("write", temporary))?;
-    disk::publish(temporary, path)
-}
-
-/// Builds the index of a file from its rows and puts it in the place of the one that is there. Blocking.
-///
-/// # Errors
-/// [`LakeError::Read`] when the file cannot be read, [`LakeError::Checksum`] when it is not what was written, the disk's.
-pub(crate) fn rebuild(entry: &FileEntry) -> Result<(), LakeError> {
-    entry.verify()?;
-    let file = File::open(&entry.path).map_err(LakeError::disk("open", &entry.path))?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(LakeError::read(&entry.path))?;
-    let mask = ProjectionMask::roots(reader.parquet_schema(), [reader.schema().index_of(TRACE_ID)?]);
-    let reader = reader.with_projection(mask).with_batch_size(SLICE_ROWS).build();
-    let mut builder = Builder::default();
-    for slice in reader.map_err(LakeError::read(&entry.path))? {
-        let slice = slice.map_err(|error| LakeError::read(&entry.path)(error.into()))?;
-        builder.add_slice(row_order::traces(&slice)?);
-    }
-    let bytes = builder.finish(entry.bytes, entry.checksum_crc32c);
-    let path = entry.index_path();
-    write(&bytes, &path.with_extension("idx.new"), &path)
-}
-
 fn bucket(hash: u64, bits: u32) -> usize {
     // a shift by all 64 bits is none
     (hash.checked_shr(u64::BITS - bits).unwrap_or(0)) as usize
@@ -327,25 +195,6 @@ fn mix(word: u64) -> u64 {
     let word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     word ^ word >> 31
-}
-
-/// Takes numbers off the front of bytes.
-struct Cursor<'a>(&'a [u8]);
-
-impl<'a> Cursor<'a> {
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.take(4)?.try_into().ok().map(u32::from_le_bytes)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.take(8)?.try_into().ok().map(u64::from_le_bytes)
-    }
 }
 
 #[cfg(test)]

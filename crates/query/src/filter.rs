@@ -9,6 +9,7 @@
 use datafusion::common::{Column, ScalarValue};
 use datafusion::functions_nested::expr_fn::array_has;
 use datafusion::logical_expr::{Expr, lit};
+use lake::{Place, value_hash};
 use model::attribute::{self, Value};
 use model::field::{self, FieldKind};
 use model::signal::{self, span};
@@ -70,6 +71,12 @@ impl AttributeFilter {
     }
 }
 
+/// What must be in a row group, for each filter that says so: one of these hashes.
+pub(crate) fn needs_of(filters: &[AttributeFilter], signal: model::Signal) -> Vec<Vec<u64>> {
+    let equal = filters.iter().filter(|filter| filter.op == FilterOp::Eq);
+    equal.filter_map(|filter| Places::of(&filter.key, signal).hashes(&filter.value)).collect()
+}
+
 /// A column by its exact name, which may contain dots.
 pub(crate) fn column(name: &str) -> Expr {
     Expr::Column(Column::new_unqualified(name))
@@ -119,6 +126,26 @@ impl<'a> Places<'a> {
         }
         ways.push(attribute_of(column(signal::RESOURCE), self.resource).eq(lit(value)));
         any(ways)
+    }
+
+    /// The hashes of every way in which [`Places::equals`] can hold, as the index of a file knows them; `None` when one of
+    /// the ways is not in the index.
+    fn hashes(&self, value: &str) -> Option<Vec<u64>> {
+        if self.truth.is_some() {
+            return None;
+        }
+        let mut hashes = vec![value_hash(Place::Resource, self.resource, value)];
+        for (name, kind) in &self.columns {
+            match kind {
+                FieldKind::Label | FieldKind::Text => hashes.push(value_hash(Place::Column, name, value)),
+                FieldKind::Int => hashes
+                    .extend(value.parse::<i64>().map(|number| value_hash(Place::Column, name, &number.to_string()))),
+            }
+        }
+        for key in &self.entries {
+            hashes.extend(encodings(key, value).iter().map(|entry| value_hash(Place::Entry, "", entry)));
+        }
+        Some(hashes)
     }
 
     fn exists(&self) -> Expr {

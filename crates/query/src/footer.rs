@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lake::{FileEntry, SliceIndex};
+use lake::{FileEntry, SliceIndex, ValueIndex};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::metadata::PageIndexPolicy;
 use runtime::metric;
@@ -30,13 +30,14 @@ pub(crate) fn unreadable(entry: &FileEntry, error: &dyn std::error::Error) -> Qu
 #[derive(Debug)]
 pub(crate) struct Footers {
     indexes: Shelf<Option<SliceIndex>>,
+    values: Shelf<Option<ValueIndex>>,
     footers: Shelf<ArrowReaderMetadata>,
 }
 
 impl Footers {
-    /// With a limit for indexes and the same for footers.
+    /// With a limit for each kind.
     pub(crate) fn new(limit_bytes: usize) -> Self {
-        Self { indexes: Shelf::new(limit_bytes), footers: Shelf::new(limit_bytes) }
+        Self { indexes: Shelf::new(limit_bytes), values: Shelf::new(limit_bytes), footers: Shelf::new(limit_bytes) }
     }
 
     /// The index of a file, read when it is not in memory; `None` when it is missing or damaged. Blocking.
@@ -54,6 +55,14 @@ impl Footers {
             metrics::counter!(metric::LAKE_INDEX_MISSES).increment(1);
         }
         index
+    }
+
+    /// Which values are in a file, read when that is not in memory; `None` when nothing is known of it. Blocking.
+    pub(crate) fn values(&self, entry: &FileEntry) -> Arc<Option<ValueIndex>> {
+        let bytes = |index: &Option<ValueIndex>| index.as_ref().map_or(0, ValueIndex::memory_bytes);
+        // what is wrong with an index is said where traces are looked for, and by `lake verify`
+        let load = || Ok(ValueIndex::open(entry).ok().flatten());
+        self.values.get(&entry.name, bytes, load).unwrap_or_default()
     }
 
     /// The footer of a file with its page index, read when it is not in memory. Blocking.

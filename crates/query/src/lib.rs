@@ -15,6 +15,7 @@ mod filter;
 mod footer;
 mod limits;
 mod lookup;
+mod narrowing;
 mod page;
 mod query;
 mod search;

@@ -99,14 +99,16 @@ impl Lookup {
     ) -> Result<Vec<RecordBatch>, QueryError> {
         let columns = footer.parquet_schema();
         let names = self.schema.fields().iter().map(|field| field.name().as_str());
+        let (groups, selection) = selected(footer, rows);
+        let empty = empty_columns(footer, &groups);
         // names are matched as top-level columns: an attribute name may contain dots
-        let tops: Vec<usize> = names.filter_map(|name| footer.schema().index_of(name).ok()).collect();
+        let tops = names.filter_map(|name| footer.schema().index_of(name).ok()).filter(|top| !empty.contains(top));
+        let tops: Vec<usize> = tops.collect();
         let traces = Arc::clone(traces);
         let trace_column = footer.schema().index_of(TRACE_ID)?;
         let only_trace = ProjectionMask::roots(columns, [trace_column]);
         let matches = ArrowPredicateFn::new(only_trace, move |batch| Ok(matching(batch.column(0), &traces)));
         let mask = ProjectionMask::roots(columns, tops);
-        let (groups, selection) = selected(footer, rows);
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(footer::open(entry)?, footer.clone())
             .with_row_groups(groups)
             .with_row_selection(selection)
@@ -145,6 +147,22 @@ fn selected(footer: &ArrowReaderMetadata, rows: &[Range<u64>]) -> (Vec<usize>, R
         start = end;
     }
     (groups, RowSelection::from(selectors))
+}
+
+/// Columns in which nothing stands in any of these row groups, as most attributes are in most files: they need not be
+/// read to be known.
+fn empty_columns(footer: &ArrowReaderMetadata, groups: &[usize]) -> HashSet<usize> {
+    let schema = footer.parquet_schema();
+    let is_empty = |leaf: &usize| {
+        // a list counts its entries, not its rows
+        schema.column(*leaf).path().parts().len() == 1
+            && groups.iter().all(|group| {
+                let group = footer.metadata().row_group(*group);
+                let nulls = group.column(*leaf).statistics().and_then(|statistics| statistics.null_count_opt());
+                nulls == Some(group.num_rows().unsigned_abs())
+            })
+    };
+    (0..schema.num_columns()).filter(is_empty).map(|leaf| schema.get_column_root_idx(leaf)).collect()
 }
 
 fn keep(batches: Vec<RecordBatch>, room: &mut usize, found: &mut Found) {

@@ -15,7 +15,9 @@ use datafusion::common::{Column, DFSchema, DataFusionError, Result, ScalarValue,
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::memory::MemorySourceConfig;
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::parquet::{
+    CachedParquetFileReaderFactory, ParquetAccessPlan, RowGroupAccess,
+};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -31,6 +33,7 @@ use model::signal::{self, log, span};
 use model::{Signal, TimeRange};
 
 use crate::QueryError;
+use crate::narrowing::Groups;
 
 /// Severity numbers below this are no errors; the zone of a log file counts from here on.
 const SEVERITY_ERROR: i8 = 17;
@@ -53,12 +56,13 @@ pub(crate) struct SnapshotTable {
     files: Vec<Arc<FileEntry>>,
     batches: Vec<RecordBatch>,
     selectivity: Selectivity,
+    groups: Groups,
 }
 
 impl SnapshotTable {
     pub(crate) fn new(snapshot: &Snapshot, selectivity: Selectivity) -> Self {
         let (files, batches) = (snapshot.files.clone(), snapshot.batches.clone());
-        Self { snapshot: snapshot.clone(), signal: snapshot.signal, files, batches, selectivity }
+        Self { snapshot: snapshot.clone(), signal: snapshot.signal, files, batches, selectivity, groups: Groups::new() }
     }
 
     /// Only what may hold rows of `range`. Rows outside of it may still be in: filter by time as well.
@@ -66,7 +70,14 @@ impl SnapshotTable {
         let files = snapshot.files.iter().filter(|file| file.overlaps(range)).cloned().collect();
         let frozen = snapshot.frozen().iter().filter(|frozen| frozen.overlaps(range));
         let batches = frozen.map(|frozen| frozen.records().clone()).collect();
-        Self { snapshot: snapshot.clone(), signal: snapshot.signal, files, batches, selectivity }
+        Self { snapshot: snapshot.clone(), signal: snapshot.signal, files, batches, selectivity, groups: Groups::new() }
+    }
+
+    /// Only these row groups of these files.
+    pub(crate) fn of_groups(self, groups: &Groups) -> Self {
+        let wanted = self.files.iter().filter_map(|file| groups.get_key_value(&file.name));
+        let groups = wanted.map(|(name, groups)| (name.clone(), groups.clone())).collect();
+        Self { groups, ..self }
     }
 
     /// Whether there is nothing to read at all.
@@ -138,6 +149,11 @@ impl SnapshotTable {
         let mut partitioned = PartitionedFile::new("", file.bytes);
         let location = ObjectPath::parse(&file.name);
         partitioned.object_meta.location = location.map_err(|error| DataFusionError::External(Box::new(error)))?;
+        if let Some(groups) = self.groups.get(&file.name) {
+            let access = |reads: &bool| if *reads { RowGroupAccess::Scan } else { RowGroupAccess::Skip };
+            let plan = ParquetAccessPlan::new(groups.iter().map(access).collect());
+            partitioned = partitioned.with_extension(plan);
+        }
         Ok(partitioned.with_statistics(Arc::new(statistics)))
     }
 }

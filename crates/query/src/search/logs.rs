@@ -12,7 +12,8 @@ use model::{LogId, Signal, SpanId, TenantId, TimeRange, TraceId, UnixNanos, Valu
 
 use super::windows::Windows;
 use super::{all, came_by, filters_of, in_range, newest_lsn, time_literal};
-use crate::filter::column;
+use crate::filter::{column, needs_of};
+use crate::narrowing::{Groups, narrow};
 use crate::page::{Frame, LogCursor};
 use crate::query::Inner;
 use crate::table::{Selectivity, SnapshotTable};
@@ -114,7 +115,8 @@ impl Query {
             let through = cursor.map_or_else(|| newest_lsn(&snapshot), |cursor| cursor.frame.through);
             let predicate = all([conditions, vec![in_range(Signal::Logs, &range), came_by(through)]].concat());
             let frame = Frame { range, through };
-            page(&inner, &snapshot, predicate, frame, cursor, &search).await
+            let narrowed = narrow(&inner, snapshot, needs_of(&search.filters, Signal::Logs)).await?;
+            page(&inner, &narrowed, predicate, frame, cursor, &search).await
         })
         .await
     }
@@ -157,7 +159,7 @@ fn containing(text: &str) -> String {
 
 async fn page(
     inner: &Arc<Inner>,
-    snapshot: &Snapshot,
+    (snapshot, groups): &(Snapshot, Groups),
     mut predicate: Expr,
     frame: Frame,
     cursor: Option<LogCursor>,
@@ -176,7 +178,7 @@ async fn page(
     for window in Windows::over(snapshot, &range, newest_first) {
         // one more than the page holds tells whether there is a next page
         let wanted = search.limit + 1 - hits.len();
-        let table = SnapshotTable::within(snapshot, &window, Selectivity::Selective);
+        let table = SnapshotTable::within(snapshot, &window, Selectivity::Selective).of_groups(groups);
         if !table.is_empty() {
             let matching = predicate.clone().and(in_range(Signal::Logs, &window));
             for batch in records(inner, table, matching, newest_first, wanted).await? {

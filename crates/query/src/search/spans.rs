@@ -22,7 +22,8 @@ use tokio::time::Instant;
 use super::summary::{self, Ask};
 use super::windows::Windows;
 use super::{all, came_by, filters_of, in_range, newest_lsn, time_literal};
-use crate::filter::column;
+use crate::filter::{column, needs_of};
+use crate::narrowing::{Groups, narrow};
 use crate::page::{Frame, TraceCursor};
 use crate::query::{Inner, blocking};
 use crate::table::{Selectivity, SnapshotTable};
@@ -157,11 +158,14 @@ impl Query {
         let conditions = conditions(&search, &range, self.limits())?;
         let tenant = tenant.clone();
         self.run("traces", move |inner, deadline| async move {
-            let snapshot = Arc::new(inner.snapshot(&tenant, Signal::Spans, range));
+            let snapshot = inner.snapshot(&tenant, Signal::Spans, range);
             let through = cursor.map_or_else(|| newest_lsn(&snapshot), |cursor| cursor.frame.through);
             let predicate = all([conditions, vec![in_range(Signal::Spans, &range), came_by(through)]].concat());
             let frame = Frame { range, through };
-            let walk = Walk { inner, tenant, snapshot, predicate, frame, cursor, limit: search.limit, deadline };
+            let (snapshot, groups) = narrow(&inner, snapshot, needs_of(&search.filters, Signal::Spans)).await?;
+            let snapshot = Arc::new(snapshot);
+            let limit = search.limit;
+            let walk = Walk { inner, tenant, snapshot, groups, predicate, frame, cursor, limit, deadline };
             walk.page().await
         })
         .await
@@ -189,6 +193,7 @@ struct Walk {
     inner: Arc<Inner>,
     tenant: TenantId,
     snapshot: Arc<Snapshot>,
+    groups: Groups,
     predicate: Expr,
     frame: Frame,
     cursor: Option<TraceCursor>,
@@ -240,7 +245,7 @@ impl Walk {
         position: Option<Candidate>,
         wanted: usize,
     ) -> Result<Vec<Candidate>, QueryError> {
-        let table = SnapshotTable::within(&self.snapshot, window, Selectivity::Selective);
+        let table = SnapshotTable::within(&self.snapshot, window, Selectivity::Selective).of_groups(&self.groups);
         if table.is_empty() {
             return Ok(Vec::new());
         }

@@ -114,3 +114,32 @@ async fn a_damaged_file_is_named_once_and_missing_afterwards() {
     let now = TimeRange { start: ago(HOUR_MILLIS), end: NOW };
     assert!(house.query.missing(&acme(), model::Signal::Spans, &now).is_empty(), "not of that time");
 }
+
+#[tokio::test]
+async fn a_merged_file_without_the_value_stays_closed() {
+    let house = House::new().await;
+    for (trace, start) in [(1, 10 * HOUR_MILLIS), (2, 5 * HOUR_MILLIS), (3, 1_000)] {
+        let made = span(trace, 1, "auth", "op", start)
+            .with("user.id", json!(format!("visitor-{trace}")))
+            .with("app.number", json!(trace))
+            .resource("host.name", json!(format!("host-{trace}")));
+        house.fill(Lie::Merged, &[spans(&[made])]).await;
+    }
+    let snapshot = house.lake.snapshot(&acme(), model::Signal::Spans, RANGE);
+    assert!(snapshot.files.iter().all(|file| file.level == lake::Level::L2));
+    lose(&house, 1);
+    lose(&house, 3);
+    for (key, value) in
+        [("user.id", "visitor-2"), ("app.number", "2"), ("host.name", "host-2"), ("resource.host.name", "host-2")]
+    {
+        assert_eq!(find(&house, |search| search.filters = vec![filter(key, Eq, value)]).await, [2], "{key}");
+    }
+    let nowhere = find(&house, |search| search.filters = vec![filter("user.id", Eq, "nobody")]).await;
+    assert!(nowhere.is_empty());
+    let both = vec![filter("user.id", Eq, "visitor-2"), filter("app.number", Eq, "3")];
+    assert!(find(&house, |search| search.filters = both).await.is_empty());
+    // what is not asked to be equal says nothing about files
+    let asked =
+        SpanSearch { filters: vec![filter("user.id", query::FilterOp::Exists, "")], ..SpanSearch::in_range(RANGE, 10) };
+    house.query.search_traces(&acme(), asked).await.unwrap_err();
+}

@@ -1,6 +1,7 @@
 //! A lake in a temporary directory, fed with OTLP, and a query handle over it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use lake::{Lake, Settings};
 use model::time::{NANOS_PER_MILLI, NANOS_PER_SEC};
@@ -23,14 +24,18 @@ pub enum Lie {
     Files,
     /// The first half of the requests in a file, the second half in memory.
     Both,
+    /// Each request in a file of its own, then merged to the end.
+    Merged,
 }
 
-pub const EVERYWHERE: [Lie; 3] = [Lie::Memory, Lie::Files, Lie::Both];
+pub const EVERYWHERE: [Lie; 4] = [Lie::Memory, Lie::Files, Lie::Both, Lie::Merged];
 
 pub struct House {
     _dir: TempDir,
     pub lake: Lake,
     pub query: Query,
+    /// The lake's own: what it merges does not depend on the time that is asked about.
+    lake_clock: Clock,
     next_lsn: std::sync::atomic::AtomicU64,
 }
 
@@ -47,9 +52,10 @@ impl House {
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::fixed(NOW.0);
         let database = Database::open(&dir.path().join("catalog.db")).await.unwrap();
-        let lake = Lake::open(Settings::new(dir.path().join("lake")), database, clock.clone()).await.unwrap();
+        let lake_clock = Clock::fixed(NOW.0);
+        let lake = Lake::open(Settings::new(dir.path().join("lake")), database, lake_clock.clone()).await.unwrap();
         let query = Query::new(lake.clone(), clock, limits).unwrap();
-        Self { _dir: dir, lake, query, next_lsn: 1.into() }
+        Self { _dir: dir, lake, query, lake_clock, next_lsn: 1.into() }
     }
 
     /// A house with each request as one frame, lying where it should.
@@ -63,9 +69,13 @@ impl House {
         for (index, request) in requests.iter().enumerate() {
             self.take(&acme(), request);
             let half = lie == Lie::Both && index + 1 == requests.len().div_ceil(2);
-            if half || (lie == Lie::Files && index + 1 == requests.len()) {
+            if half || lie == Lie::Merged || (lie == Lie::Files && index + 1 == requests.len()) {
                 self.lake.flush().await.unwrap();
             }
+        }
+        if lie == Lie::Merged {
+            self.lake_clock.advance(Duration::from_secs(2 * 3_600));
+            while self.lake.compact_once().await.unwrap() {}
         }
     }
 
