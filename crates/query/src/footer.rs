@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lake::{FileEntry, SliceIndex, ValueIndex};
@@ -16,6 +17,8 @@ use crate::QueryError;
 
 /// What an entry of a shelf costs besides its own bytes.
 const ENTRY_BYTES: usize = 256;
+/// One in so many answers of an index is compared with a scan of the file.
+const CHECK_EVERY: u64 = 4_096;
 
 /// Opens the file behind an entry.
 pub(crate) fn open(entry: &FileEntry) -> Result<File, QueryError> {
@@ -32,12 +35,19 @@ pub(crate) struct Footers {
     indexes: Shelf<Option<SliceIndex>>,
     values: Shelf<Option<ValueIndex>>,
     footers: Shelf<ArrowReaderMetadata>,
+    /// How often an index was believed.
+    believed: AtomicU64,
 }
 
 impl Footers {
     /// With a limit for each kind.
     pub(crate) fn new(limit_bytes: usize) -> Self {
-        Self { indexes: Shelf::new(limit_bytes), values: Shelf::new(limit_bytes), footers: Shelf::new(limit_bytes) }
+        Self {
+            indexes: Shelf::new(limit_bytes),
+            values: Shelf::new(limit_bytes),
+            footers: Shelf::new(limit_bytes),
+            believed: AtomicU64::new(1),
+        }
     }
 
     /// The index of a file, read when it is not in memory; `None` when it is missing or damaged. Blocking.
@@ -55,6 +65,16 @@ impl Footers {
             metrics::counter!(metric::LAKE_INDEX_MISSES).increment(1);
         }
         index
+    }
+
+    /// Whether the next answer of an index is compared with one that does without it.
+    pub(crate) fn wants_check(&self) -> bool {
+        self.believed.fetch_add(1, Ordering::Relaxed).is_multiple_of(CHECK_EVERY)
+    }
+
+    /// Does without the index of a file from now on.
+    pub(crate) fn distrust(&self, entry: &FileEntry) {
+        self.indexes.kept().put(&entry.name, Arc::new(None), ENTRY_BYTES, self.indexes.limit_bytes);
     }
 
     /// Which values are in a file, read when that is not in memory; `None` when nothing is known of it. Blocking.

@@ -15,6 +15,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowPredicateFn, ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowFilter, RowSelection, RowSelector,
 };
+use runtime::metric;
 use tokio::time::Instant;
 
 use crate::QueryError;
@@ -76,15 +77,27 @@ impl Lookup {
             if is_past_gap(earliest(&found.batches), entry, self.max_gap_nanos) {
                 break;
             }
-            let rows = match footers.index(entry).as_ref() {
-                Some(index) => index.rows_of(&self.traces),
-                None => std::iter::once(0..entry.zone.rows).collect(),
-            };
-            if !rows.is_empty() {
-                QueryError::of_damage(snapshot, entry)?;
-                let batches = self.read(entry, &*footers.footer(entry)?, &rows, &traces, room + 1)?;
-                keep(batches, &mut room, &mut found);
+            let all = || std::iter::once(0..entry.zone.rows).collect();
+            let index = footers.index(entry);
+            let rows: Vec<Range<u64>> = index.as_ref().as_ref().map_or_else(all, |index| index.rows_of(&self.traces));
+            let is_checked = index.is_some() && footers.wants_check();
+            if rows.is_empty() && !is_checked {
+                continue;
             }
+            QueryError::of_damage(snapshot, entry)?;
+            let footer = footers.footer(entry)?;
+            let mut batches = self.read(entry, &footer, &rows, &traces, room + 1)?;
+            if is_checked {
+                let scanned = self.read(entry, &footer, &all(), &traces, room + 1)?;
+                metrics::counter!(metric::LAKE_INDEX_CHECKS).increment(1);
+                if count(&scanned) != count(&batches) {
+                    metrics::counter!(metric::LAKE_INDEX_LIES).increment(1);
+                    tracing::error!(file = entry.name, "the index denies rows that are there and is not used any more");
+                    footers.distrust(entry);
+                    batches = scanned;
+                }
+            }
+            keep(batches, &mut room, &mut found);
         }
         Ok(found)
     }
@@ -163,6 +176,10 @@ fn empty_columns(footer: &ArrowReaderMetadata, groups: &[usize]) -> HashSet<usiz
             })
     };
     (0..schema.num_columns()).filter(is_empty).map(|leaf| schema.get_column_root_idx(leaf)).collect()
+}
+
+fn count(batches: &[RecordBatch]) -> usize {
+    batches.iter().map(RecordBatch::num_rows).sum()
 }
 
 fn keep(batches: Vec<RecordBatch>, room: &mut usize, found: &mut Found) {

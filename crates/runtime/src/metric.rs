@@ -120,6 +120,10 @@ pub const LAKE_INDEX_MISSES: &str = "tracehound_lake_index_misses_total";
 pub const LAKE_SCRUBBED_BYTES: &str = "tracehound_lake_scrubbed_bytes_total";
 /// Files found damaged and quarantined.
 pub const LAKE_DAMAGED_FILES: &str = "tracehound_lake_damaged_files_total";
+/// Answers of an index that were compared with a scan of the file; one in 4,096.
+pub const LAKE_INDEX_CHECKS: &str = "tracehound_lake_index_checks_total";
+/// Comparisons that found rows which the index denied: a fault of ours.
+pub const LAKE_INDEX_LIES: &str = "tracehound_lake_index_lies_total";
 /// Files deleted by retention.
 pub const LAKE_RETIRED_FILES: &str = "tracehound_lake_retired_files_total";
 /// Files without a catalog row that were removed.
