@@ -25,14 +25,16 @@ const SEARCHES: usize = 5;
 /// All there is to the database: compaction takes what it can get, and nothing but spans is looked at.
 const SETTINGS: &str = "[lake]\ncompaction_percent = 100\n";
 
-/// What is searched for, newest first, over all that was stored.
-const SEARCHED: [(&str, &str); 6] = [
-    ("anything", "status=unset"),
-    ("errors of a service", "service=payments&status=error"),
-    ("slower than a second", "min_duration=1s"),
-    ("a common value, promoted", "filter=http.request.method%3DPOST"),
-    ("a common value, among the rest", "filter=server.port%3D8080"),
-    ("a value that is nowhere", "filter=user.id%3Dnobody"),
+/// What is asked, over all that was stored.
+const ASKED: [(&str, &str); 8] = [
+    ("20 newest of anything", "traces/search?status=unset&"),
+    ("20 newest errors of a service", "traces/search?service=payments&status=error&"),
+    ("20 newest slower than a second", "traces/search?min_duration=1s&"),
+    ("20 newest with a common value", "traces/search?filter=http.request.method%3DPOST&"),
+    ("20 newest with a common number", "traces/search?filter=server.port%3D8080&"),
+    ("a value that is nowhere", "traces/search?filter=user.id%3Dnobody&"),
+    ("services with counts and percentiles", "services?"),
+    ("service map", "service-map?"),
 ];
 
 /// Stores the spans, waits until nothing is left to be done, then asks. The data is kept in `TRACEHOUND_BENCH_DATA`, a
@@ -165,12 +167,11 @@ fn ask(server: &Server, traces: &[String]) -> Result<()> {
         lines.push(format!("| {what} | {:.2} | {:.2} |", took[took.len() / 2], took[took.len() * 99 / 100]));
     }
     let (from, to) = (tests::unix_nanos() - AGO.as_nanos() as u64, tests::unix_nanos());
-    let range = format!("start={from}&end={to}&limit=20");
-    for (what, query) in SEARCHED {
+    for (what, query) in ASKED {
         let mut took = Vec::new();
         for _ in 0..SEARCHES {
             let asked = Instant::now();
-            server.get(&format!("/api/v1/traces/search?{range}&{query}"))?;
+            server.get(&format!("/api/v1/{query}start={from}&end={to}"))?;
             took.push(asked.elapsed().as_secs_f64() * 1e3);
         }
         lines.push(format!("| {what} | {:.1} | |", median(took)));
