@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
@@ -81,20 +83,37 @@ impl Answers {
 impl Load {
     /// The corpus for the server at `url`; `https` needs the settings of a client.
     pub fn new(corpus: &Corpus, url: &str, tls: Option<Arc<ClientConfig>>) -> Result<Self> {
+        Self::encoded(corpus, url, tls, "identity", |body| Ok(body.to_vec()))
+    }
+
+    /// The corpus compressed with gzip, as SDKs send it when they are told to: a core that sends it can offer far more
+    /// than a core that takes it in.
+    pub fn gzipped(corpus: &Corpus, url: &str) -> Result<Self> {
+        Self::encoded(corpus, url, None, "gzip", |body| {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+            encoder.write_all(body)?;
+            Ok(encoder.finish()?)
+        })
+    }
+
+    fn encoded(
+        corpus: &Corpus,
+        url: &str,
+        tls: Option<Arc<ClientConfig>>,
+        encoding: &str,
+        encode: impl Fn(&[u8]) -> Result<Vec<u8>>,
+    ) -> Result<Self> {
         let host = url.split("://").nth(1).context("a URL with its scheme")?;
         let requests = corpus.bodies.iter().map(|(body, spans)| {
+            let body = encode(body)?;
             let length = body.len();
             let head = format!(
-                "POST /v1/traces HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/x-protobuf\r\ncontent-length: {length}\r\n\r\n"
+                "POST /v1/traces HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/x-protobuf\r\ncontent-encoding: {encoding}\r\ncontent-length: {length}\r\n\r\n"
             );
-            ([head.as_bytes(), body].concat(), *spans)
+            Ok(([head.as_bytes(), &body].concat(), *spans))
         });
-        Ok(Self {
-            address: host.parse()?,
-            tls,
-            requests: requests.collect(),
-            spans_per_request: corpus.spans_per_body(),
-        })
+        let requests = requests.collect::<Result<_>>()?;
+        Ok(Self { address: host.parse()?, tls, requests, spans_per_request: corpus.spans_per_body() })
     }
 
     /// Sends for as long as `pace` says, round and round.

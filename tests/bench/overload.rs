@@ -23,7 +23,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Finds the peak, then passes it.
 pub fn run(corpus: &Corpus) -> Result<()> {
-    println!("## overload\n\nserver on core 0, load on core 1; peak: {AT_PEAK} connections, as fast as answered,");
+    println!("## overload\n\nserver on core 0, load on core 1, bodies compressed with gzip before; peak: {AT_PEAK}");
+    println!("connections, as fast as answered,");
     println!("median of {STEPS} steps of {} s; then clients that obey nothing,", LASTING.as_secs());
     println!("{FACTOR} times the peak, {} s\n", OVERLOAD.as_secs());
     pin(std::process::id(), Cores::ONE_EACH.load)?;
@@ -31,7 +32,7 @@ pub fn run(corpus: &Corpus) -> Result<()> {
         let folder = tempfile::tempdir()?;
         let server = step::server(folder.path(), "")?;
         pin(server.pid(), Cores::ONE_EACH.server)?;
-        let load = Load::new(corpus, &server.http, None)?;
+        let load = Load::gzipped(corpus, &server.http)?;
         let peak = step::measure(&load, server.pid(), Pace { connections: AT_PEAK, ..step::pace(None) })?;
         let pace = Pace { connections, rate: Some(peak.goodput * FACTOR), obeys: false, lasting: OVERLOAD };
         let (answers, memory) = watched(&load, &server, pace)?;

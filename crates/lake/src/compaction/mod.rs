@@ -32,6 +32,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 const RETRY_PAUSE: Duration = Duration::from_secs(30);
 /// Longest sleep between two slices of a merge.
 const MAX_PAUSE: Duration = Duration::from_millis(500);
+/// A merge that waited for a core for more than this share of the time it worked is in somebody's way...
+const CONTENDED: f64 = 0.1;
+/// ...and then rests this many times longer than it worked.
+const CONTENDED_RESTS: f64 = 19.0;
+/// Longest sleep then.
+const MAX_CONTENDED_PAUSE: Duration = Duration::from_secs(2);
 /// Merges wait while memory is fuller than this share of its limit: what comes in goes first.
 const PRESSURE: f64 = 0.5;
 /// Plans that wait, past which merges do not hold back any more: reading would suffer more than ingest.
@@ -149,9 +155,11 @@ impl Lake {
     }
 }
 
-/// What a merge does between two slices: asks whether it is still wanted, and rests for as long as its share demands.
+/// What a merge does between two slices: asks whether it is still wanted, and rests for as long as its share demands, or
+/// much longer when others want its core.
 fn pausing(lake: &Lake, pace: Pace, stop: Option<Stop>) -> impl FnMut() -> Result<(), LakeError> {
     let mut worked_since = Instant::now();
+    let mut waited_before = waited_for_a_core();
     let lake = lake.clone();
     move || {
         let is_stopping = || stop.as_ref().is_some_and(Stop::is_asked);
@@ -159,8 +167,12 @@ fn pausing(lake: &Lake, pace: Pace, stop: Option<Stop>) -> impl FnMut() -> Resul
             return Err(LakeError::Stopping);
         }
         if pace.share < 1.0 {
-            let rest = worked_since.elapsed().mul_f64((1.0 - pace.share) / pace.share);
-            thread::sleep(rest.min(MAX_PAUSE));
+            let worked = worked_since.elapsed();
+            let waited = waited_for_a_core().saturating_sub(waited_before);
+            thread::sleep(match waited > worked.mul_f64(CONTENDED) {
+                true => worked.mul_f64(CONTENDED_RESTS).min(MAX_CONTENDED_PAUSE),
+                false => worked.mul_f64((1.0 - pace.share) / pace.share).min(MAX_PAUSE),
+            });
             while lake.memtable_bytes() as f64 > lake.settings().memtable_limit_bytes as f64 * PRESSURE {
                 if is_stopping() {
                     return Err(LakeError::Stopping);
@@ -168,9 +180,16 @@ fn pausing(lake: &Lake, pace: Pace, stop: Option<Stop>) -> impl FnMut() -> Resul
                 thread::sleep(MAX_PAUSE);
             }
         }
-        worked_since = Instant::now();
+        (worked_since, waited_before) = (Instant::now(), waited_for_a_core());
         Ok(())
     }
+}
+
+/// How long this thread was ready to run and did not, since it began; 0 where the kernel does not say. Second number of
+/// `/proc/thread-self/schedstat`, nanoseconds (Documentation/scheduler/sched-stats of Linux).
+fn waited_for_a_core() -> Duration {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    Duration::from_nanos(stat.split_whitespace().nth(1).and_then(|nanos| nanos.parse().ok()).unwrap_or(0))
 }
 
 fn write(
