@@ -40,7 +40,7 @@ pub(crate) struct Inner {
     pub(crate) merging: Arc<tokio::sync::Mutex<()>>,
     /// When each file was last found to be what was written.
     pub(crate) checked: Mutex<HashMap<String, UnixNanos>>,
-    /// Names of files that a merge could not read.
+    /// Names of files that a merge could not read, or not put together.
     pub(crate) unreadable: Mutex<HashSet<String>>,
     pub(crate) retired: Mutex<Vec<Retired>>,
     /// Files whose bytes are missing or not what was written.

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
-use arrow::compute::{concat_batches, take_record_batch};
+use arrow::compute::take_record_batch;
 use model::signal::{SPAN_ID, TRACE_ID, span};
 use model::{Lsn, Signal, conform, join};
 use parquet::arrow::ProjectionMask;
@@ -156,7 +156,7 @@ impl Source {
         let schema = signal.stored_schema();
         let batches: Vec<RecordBatch> =
             batches.iter().map(|batch| conform(batch, &schema)).collect::<Result<_, _>>()?;
-        let slice = concat_batches(&schema, &batches)?;
+        let slice = join(&schema, &batches)?;
         if slice.num_rows() == rows {
             return Ok(slice);
         }

@@ -48,7 +48,6 @@ impl Lake {
         self.inner.catalog.set_state(&names, FileState::Retired, now).await?;
         let gone: HashSet<&str> = names.iter().map(String::as_str).collect();
         self.replace_version(|version| version.with_files_kept(|file| !gone.contains(file.name.as_str())));
-        lock(&self.inner.checked).retain(|name, _| !gone.contains(name.as_str()));
         lock(&self.inner.quarantined).retain(|file| !gone.contains(file.name.as_str()));
         let count = old.len() as u64;
         lock(&self.inner.retired)
@@ -79,6 +78,8 @@ impl Lake {
         self.inner.catalog.remove(&names).await?;
         let gone: HashSet<&str> = names.iter().map(String::as_str).collect();
         lock(&self.inner.retired).retain(|retired| !gone.contains(retired.file.name.as_str()));
+        lock(&self.inner.checked).retain(|name, _| !gone.contains(name.as_str()));
+        lock(&self.inner.unreadable).retain(|name| !gone.contains(name.as_str()));
         Ok(())
     }
 }

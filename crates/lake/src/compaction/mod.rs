@@ -115,6 +115,10 @@ impl Lake {
                 self.quarantine(input, &error.to_string()).await?;
             }
         }
+        if let Err(LakeError::Arrow(_) | LakeError::Parquet { .. } | LakeError::Rows { .. }) = &merged {
+            // these rows do not go into one file, and would keep every other merge from its turn
+            lock(&self.inner.unreadable).extend(plan.inputs.iter().map(|input| input.name.clone()));
+        }
         let merged = Arc::new(merged?);
         self.put_in_place(&plan, &merged, now).await?;
         let level = merged.level.number().to_string();
@@ -141,11 +145,16 @@ impl Lake {
     async fn put_in_place(&self, plan: &Plan, merged: &Arc<FileEntry>, now: UnixNanos) -> Result<(), LakeError> {
         let _turn = self.inner.upkeep.lock().await;
         if let Err(error) = self.inner.catalog.replace(&plan.inputs, merged, now).await {
-            // after any other error the commit may have come through; then the file is needed
-            if matches!(error, LakeError::Superseded { .. }) {
-                disk::remove(&merged.path)?;
+            if !matches!(error, LakeError::Superseded { .. }) {
+                // the commit may have come through all the same; then the file is needed
+                return Err(error);
             }
-            return Err(error);
+            let known = self.inner.catalog.files(self.inner.layout.clone()).await?;
+            if !known.iter().any(|file| file.entry.name == merged.name) {
+                disk::remove(&merged.path)?;
+                return Err(error);
+            }
+            // an earlier commit of the same merge was reported as failed and is there: its file is the one to show
         }
         self.mark_checked(merged);
         self.replace_version(|version| version.with_merged(&plan.inputs, Arc::clone(merged)));

@@ -204,3 +204,23 @@ async fn flushes_go_on_beside_merges() {
     let expected = whole((1..=15).step_by(2), 5_000).into_iter().chain(whole(17..=40, 20));
     assert_eq!(positions(&all(&lake, Signal::Spans)), expected.collect::<Vec<_>>());
 }
+
+#[tokio::test]
+async fn a_merge_whose_commit_was_reported_as_failed_is_taken_up() {
+    let place = Place::new();
+    let lake = flushed(&place, 8, 50).await;
+    let before = positions(&all(&lake, Signal::Logs));
+    // the catalog goes back to before the merge, is opened, and has the merge again without the opened one being told
+    assert!(lake.compact_once().await.unwrap(), "logs come first");
+    let merged = all(&lake, Signal::Logs).files[0].clone();
+    place.meddle("update lake_files set state = 'live' where signal = 'logs' and level = 0").await;
+    place.meddle("update lake_files set state = 'retired' where signal = 'logs' and level = 1").await;
+    let unaware = place.open().await;
+    assert_eq!(all(&unaware, Signal::Logs).files.len(), 8);
+    place.meddle("update lake_files set state = 'retired' where signal = 'logs' and level = 0").await;
+    place.meddle("update lake_files set state = 'live' where signal = 'logs' and level = 1").await;
+    assert!(unaware.compact_once().await.unwrap());
+    let found = all(&unaware, Signal::Logs);
+    assert_eq!(found.files.iter().map(|file| &file.name).collect::<Vec<_>>(), [&merged.name]);
+    assert_eq!(positions(&found), before, "the file is not removed as one that nobody knows");
+}
