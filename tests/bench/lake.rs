@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use tests::{Server, wait_for};
 
 use crate::corpus::SEED;
@@ -60,15 +60,14 @@ pub fn run() -> Result<()> {
     wait_until_quiescent(&server)?;
     let cpu_seconds = usage::cpu_seconds(server.pid())? - before;
     // files that were merged into others stay on disk for a while, and are not counted
-    let (columns, indexes) =
-        (metric(&server, "tracehound_lake_bytes")?, metric(&server, "tracehound_lake_index_bytes")?);
+    let (columns, indexes) = (server.metric("tracehound_lake_bytes")?, server.metric("tracehound_lake_index_bytes")?);
     let per_span = |bytes: f64| bytes / spans as f64;
     println!("| what | |\n|---|---|");
     println!("| taken in | {:.0} spans/s |", spans as f64 / sending.as_secs_f64());
     println!("| CPU until the last answer | {:.2} us/span |", taken_in * 1e6 / spans as f64);
     println!("| CPU until quiescent | {:.2} us/span |", cpu_seconds * 1e6 / spans as f64);
     println!("| time until quiescent | {:.0} s |", started.elapsed().as_secs_f64());
-    println!("| files | {} |", metric(&server, "tracehound_lake_files")?);
+    println!("| files | {} |", server.metric("tracehound_lake_files")?);
     println!("| OTLP as sent | {:.1} bytes/span |", per_span(sent.bytes as f64));
     println!("| columns | {:.2} bytes/span |", per_span(columns));
     println!("| indexes | {:.2} bytes/span |", per_span(indexes));
@@ -131,7 +130,7 @@ fn wait_until_quiescent(server: &Server) -> Result<()> {
     let mut quiet = 0;
     let until = Instant::now() + Duration::from_secs(1_800);
     loop {
-        let left = metric(server, "tracehound_memtable_rows")? + metric(server, "tracehound_lake_merges_waiting")?;
+        let left = server.metric("tracehound_memtable_rows")? + server.metric("tracehound_lake_merges_waiting")?;
         quiet = if left == 0.0 { quiet + 1 } else { 0 };
         // what is over is merged when nothing more has come for a minute
         if quiet >= 70 {
@@ -140,14 +139,6 @@ fn wait_until_quiescent(server: &Server) -> Result<()> {
         ensure!(Instant::now() < until, "{left} rows and merges are left");
         std::thread::sleep(Duration::from_secs(1));
     }
-}
-
-/// Sum of a metric over its labels.
-fn metric(server: &Server, name: &str) -> Result<f64> {
-    let text = server.get("/metrics")?;
-    let lines = text.as_str().context("metrics are text")?.lines();
-    let values = lines.filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
-    Ok(values.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
 }
 
 /// Traces that are there, traces that are not, and searches.

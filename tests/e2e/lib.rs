@@ -241,6 +241,17 @@ impl Server {
         }
     }
 
+    /// Sum of a metric over its labels; 0 while there is none.
+    ///
+    /// # Errors
+    /// As [`Server::get`].
+    pub fn metric(&self, name: &str) -> Result<f64> {
+        let text = self.get("/metrics")?;
+        let lines = text.as_str().context("metrics are text")?.lines();
+        let values = lines.filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
+        Ok(values.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+    }
+
     /// `kill -9`.
     ///
     /// # Errors

@@ -91,15 +91,6 @@ fn peak_bytes(pid: u32) -> Result<u64> {
     Ok(line.trim().trim_end_matches("kB").trim().parse::<u64>()? << 10)
 }
 
-/// Sum of a metric over its labels.
-fn metric(server: &Server, name: &str) -> Result<u64> {
-    let text = server.get("/metrics")?;
-    let lines = text.as_str().context("metrics are text")?.lines();
-    let values = lines.filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
-    let values = values.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
-    Ok(values.sum::<f64>() as u64)
-}
-
 #[test]
 fn malformed_requests_are_told_what_they_are_and_store_nothing() -> Result<()> {
     let count = std::env::var("TRACEHOUND_MALFORMED").ok().and_then(|text| text.parse().ok()).unwrap_or(USUAL);
@@ -140,10 +131,11 @@ fn malformed_requests_are_told_what_they_are_and_store_nothing() -> Result<()> {
     }
     println!("{count} requests; peak memory {} MiB, baseline {} MiB", peak >> 20, baseline >> 20);
     ensure!(peak < baseline + RISE_BYTES, "memory rose from {baseline} to {peak} bytes");
-    let accepted = metric(&server, "tracehound_collect_accepted_events_total")?;
+    let accepted = server.metric("tracehound_collect_accepted_events_total")? as u64;
     ensure!((least..=most).contains(&accepted), "{accepted} events accepted, {least} to {most} were sound");
     wait_for("the gauges of rows", || {
-        let rows = metric(&server, "tracehound_memtable_rows")? + metric(&server, "tracehound_lake_rows")?;
+        let rows =
+            (server.metric("tracehound_memtable_rows")? as u64) + (server.metric("tracehound_lake_rows")? as u64);
         ensure!(rows == accepted, "{rows} rows, {accepted} events accepted");
         Ok(())
     })?;

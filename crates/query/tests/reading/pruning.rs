@@ -143,3 +143,17 @@ async fn a_merged_file_without_the_value_stays_closed() {
         SpanSearch { filters: vec![filter("user.id", query::FilterOp::Exists, "")], ..SpanSearch::in_range(RANGE, 10) };
     house.query.search_traces(&acme(), asked).await.unwrap_err();
 }
+
+#[tokio::test]
+async fn answers_of_an_index_are_compared_now_and_then_and_stay_the_same() {
+    let house = House::new().await;
+    let made: Vec<_> = (1..=40).map(|trace| span(trace, 1, "auth", "op", 5 * HOUR_MILLIS)).collect();
+    house.fill(Lie::Merged, &[spans(&made)]).await;
+    // one in 4,096 is compared; here both a trace that is there and one that is not
+    for round in 0..4_200 {
+        let there = round % 2 == 0;
+        let asked = trace_id(if there { 1 + round % 40 } else { 1_000 + round });
+        let found = house.query.trace(&acme(), asked).await.unwrap();
+        assert_eq!(found.is_some(), there, "round {round}");
+    }
+}
