@@ -278,6 +278,9 @@ await step('service map: a click opens the panel, the address keeps it, and it l
   await page.reload();
   await page.getByRole('complementary', { name: /^Service / }).waitFor();
   await page.getByRole('heading', { name: 'Operations' }).waitFor();
+  const charts = page.getByRole('region', { name: /over time$/ });
+  await charts.getByRole('img', { name: /^Rate: at most [1-9]/ }).hover();
+  await charts.getByText(/, \d+ s$/).waitFor();
   await shot('map-light');
   await accessible();
   await page.getByRole('complementary').getByRole('link', { name: 'Traces', exact: true }).click();

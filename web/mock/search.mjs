@@ -149,6 +149,32 @@ export function serviceFigures(world, query, service) {
   return { items: figures(groups).sort((a, b) => (a.name < b.name ? -1 : 1)), next_cursor: null };
 }
 
+/** Sixty points over the range, in whole steps of ten seconds. */
+export function course(world, query, service) {
+  const { start, end } = rangeOf(query);
+  const wanted = BigInt(query.get('points') ?? 120);
+  const ten = 10_000_000_000n;
+  const step = ten * (((end - start) / ten + 1n) / wanted + 1n);
+  const first = (start / step) * step;
+  const points = [];
+  const spans = spansIn(world, query).filter((span) => span.service === service);
+  for (let from = first; from < end; from += step) {
+    const inside = spans.filter((span) => {
+      const at = BigInt(span.start_unix_nanos);
+      return at >= from && at < from + step;
+    });
+    const [all] = figures(
+      groupBy(
+        inside,
+        () => '',
+        () => ({}),
+      ),
+    );
+    points.push({ time: iso(from), spans: 0, errors: 0, p50_nanos: 0, p95_nanos: 0, ...all });
+  }
+  return { start_time: iso(first), end_time: iso(end), step_secs: Number(step / 1_000_000_000n), points };
+}
+
 export function serviceMap(world, query) {
   const { start, end } = rangeOf(query);
   const traces = world.traces.filter(

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { parseArgs } from 'node:util';
 import { checkText, ruleList } from './rules.mjs';
-import { searchLogs, searchTraces, serviceFigures, serviceMap } from './search.mjs';
+import { course, searchLogs, searchTraces, serviceFigures, serviceMap } from './search.mjs';
 import { makeWorld } from './world.mjs';
 
 const { values: flags } = parseArgs({
@@ -203,6 +203,9 @@ function api(request, response, url) {
     case 'logs':
       return send(response, 200, searchLogs(world, query));
     case 'services':
+      if (parts[2] === 'red') {
+        return send(response, 200, course(world, query, decodeURIComponent(parts[1])));
+      }
       return send(response, 200, serviceFigures(world, query, parts[1] && decodeURIComponent(parts[1])));
     case 'service-map':
       return send(response, 200, serviceMap(world, query));

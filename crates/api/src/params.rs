@@ -21,6 +21,8 @@ pub(crate) const MAX_BODY_BYTES: usize = 6 * FILE_BYTES_MAX as usize + 4096;
 const REPEATABLE: [&str; 1] = ["filter"];
 /// Most query parameters of one request.
 const MAX_PARAMETERS: usize = 100;
+/// Points of a chart when the request says nothing.
+const DEFAULT_POINTS: usize = 120;
 /// The range of a search that names none, back from now.
 const DEFAULT_RANGE_NANOS: i64 = 3_600 * NANOS_PER_SEC;
 /// How far past now a range reaches that names no end: clocks of senders run ahead.
@@ -94,10 +96,19 @@ fn fault(whole: &str, error: &serde_json::Error) -> Problem {
 
 /// `limit`, with the default and the bounds of every list.
 pub(crate) fn limit(text: Option<&str>) -> Result<usize, Problem> {
-    let Some(text) = text else { return Ok(DEFAULT_LIMIT) };
-    let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
-    let wrong = || Problem::field("limit", format!("limit must be 1 to {MAX_LIMIT}, got {text:?}"));
-    limit.ok_or_else(|| wrong().with_limit(MAX_LIMIT as u64))
+    count("limit", text, DEFAULT_LIMIT)
+}
+
+/// `points` of a chart.
+pub(crate) fn points(text: Option<&str>) -> Result<usize, Problem> {
+    count("points", text, DEFAULT_POINTS)
+}
+
+fn count(field: &'static str, text: Option<&str>, default: usize) -> Result<usize, Problem> {
+    let Some(text) = text else { return Ok(default) };
+    let count = text.parse().ok().filter(|count| (1..=MAX_LIMIT).contains(count));
+    let wrong = || Problem::field(field, format!("{field} must be 1 to {MAX_LIMIT}, got {text:?}"));
+    count.ok_or_else(|| wrong().with_limit(MAX_LIMIT as u64))
 }
 
 /// A moment: RFC 3339 or integer nanoseconds since 1970.

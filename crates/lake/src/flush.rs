@@ -4,7 +4,7 @@
 //! commit {files, mark} in one catalog transaction, replace the version. A crash before the commit leaves files without a
 //! catalog row, which the next start removes; the log still has their events. A crash after it leaves nothing to do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch, UInt32Array};
@@ -20,8 +20,9 @@ use crate::layout::Layout;
 use crate::memtable::{FrozenBatch, Generation};
 use crate::parquet_file::{FileWriter, Written};
 use crate::partition::{Partition, Plausible, partitions};
+use crate::rollup::{Callers, Rollup};
 use crate::row_order::{Keys, SLICE_ROWS, SliceOrder};
-use crate::{FileEntry, Lake, LakeError, Level, disk, layout, sidecar};
+use crate::{FileEntry, Lake, LakeError, Level, disk, layout, rollup, sidecar};
 
 impl Lake {
     /// Writes all events that are in memory now to files and commits them; returns the new mark. Without events it
@@ -67,14 +68,17 @@ impl Lake {
             max_hours: self.inner.settings.max_hours_per_flush,
             range: (sealed.first_lsn(), mark),
             now_unix_nanos: self.inner.clock.unix_nanos(),
+            callers: self.version().callers.clone(),
         };
         let generation = Arc::clone(sealed);
         let files = tokio::task::spawn_blocking(move || (job.run(&generation), turn));
         let (files, turn) = files.await.map_err(|_| LakeError::Worker("flush"))?;
-        let files = files?;
+        let (files, callers) = files?;
         self.inner.catalog.commit(&files, mark).await?;
         files.iter().for_each(|file| self.mark_checked(file));
-        self.replace_version(|version| version.with_flushed(files.into_iter().map(Arc::new), mark));
+        publish_callers(&callers);
+        let files = files.into_iter().map(Arc::new);
+        self.replace_version(|version| version.with_flushed(files, mark).with_callers(callers));
         Ok(turn)
     }
 }
@@ -86,18 +90,33 @@ struct Job {
     max_hours: usize,
     range: (Lsn, Lsn),
     now_unix_nanos: i64,
+    /// What is remembered of each tenant's earlier spans.
+    callers: HashMap<TenantId, Arc<Callers>>,
 }
 
+/// What is to be remembered of each tenant's spans.
+type NextCallers = Vec<(TenantId, Callers)>;
+
 impl Job {
-    fn run(&self, generation: &Generation) -> Result<Vec<FileEntry>, LakeError> {
-        let mut files = Vec::new();
+    fn run(&self, generation: &Generation) -> Result<(Vec<FileEntry>, NextCallers), LakeError> {
+        let (mut files, mut next_callers) = (Vec::new(), Vec::new());
         for ((tenant, signal), table) in generation.tables() {
             generation.fold(&table);
-            for (partition, parts) in self.split(signal, &table.batches())? {
-                files.push(self.write(&tenant, signal, partition, &parts)?);
+            let split = self.split(signal, &table.batches())?;
+            let mut rollups = Vec::new();
+            if signal == Signal::Spans {
+                let parts: Vec<&[RecordBatch]> = split.values().map(Vec::as_slice).collect();
+                let callers = self.callers.get(&tenant).cloned().unwrap_or_default();
+                let (counted, next) = rollup::count(&parts, &callers)?;
+                rollups = counted;
+                next_callers.push((tenant.clone(), next));
+            }
+            let mut rollups = rollups.into_iter();
+            for (partition, parts) in split {
+                files.push(self.write(&tenant, signal, partition, &parts, rollups.next().as_ref())?);
             }
         }
-        Ok(files)
+        Ok((files, next_callers))
     }
 
     /// The batches cut along the partitions; a batch that lies in one partition is not copied.
@@ -138,6 +157,7 @@ impl Job {
         signal: Signal,
         partition: Partition,
         parts: &[RecordBatch],
+        rollup: Option<&Rollup>,
     ) -> Result<FileEntry, LakeError> {
         let name = Layout::name(tenant, signal, partition, self.range, Level::L0);
         let records = join(&signal.stored_schema(), parts)?;
@@ -150,7 +170,7 @@ impl Job {
             slices.sort(slice, |row| row as usize, |row| keys.time(row));
             writer.write_slice(&take_record_batch(&records, &UInt32Array::from(slice.to_vec()))?)?;
         }
-        let written = writer.finish()?;
+        let written = writer.finish(rollup)?;
         publish(&self.layout, &name, &written)?;
         Ok(FileEntry {
             path: self.layout.path(&name),
@@ -169,6 +189,13 @@ impl Job {
             zone: written.zone,
         })
     }
+}
+
+fn publish_callers(callers: &NextCallers) {
+    let (spans, waiting) =
+        callers.iter().map(|(_, callers)| callers.sizes()).fold((0, 0), |sum, next| (sum.0 + next.0, sum.1 + next.1));
+    metrics::gauge!(metric::LAKE_REMEMBERED_SPANS).set(spans as f64);
+    metrics::gauge!(metric::LAKE_WAITING_CALLS).set(waiting as f64);
 }
 
 /// Gives a finished file its name, its index first: a file is never seen without one.

@@ -8,7 +8,7 @@ use runtime::Database;
 
 use crate::catalog::{Catalog, CatalogFile, FileState};
 use crate::layout::Layout;
-use crate::{FileEntry, LakeError, Level, SliceIndex, ValueIndex, sidecar};
+use crate::{FileEntry, LakeError, Level, SliceIndex, ValueIndex, rollup, sidecar};
 
 /// The catalog at one moment.
 #[derive(Debug)]
@@ -93,7 +93,8 @@ impl Inspection {
             let checked = entry
                 .verify()
                 .and_then(|()| SliceIndex::open(entry).map(drop))
-                .and_then(|()| ValueIndex::open(entry).map(drop));
+                .and_then(|()| ValueIndex::open(entry).map(drop))
+                .and_then(|()| rollup::check(entry));
             faults.extend(checked.err().map(|error| Fault { file: entry.clone(), error }));
         }
         let quarantined = self.files.iter().filter(|file| file.state == FileState::Quarantined);

@@ -151,7 +151,8 @@ impl Lake {
         let files = files.filter(|file| file.overlaps(&range)).cloned().collect();
         let batches = frozen.iter().map(|batch| batch.records().clone()).collect();
         let missing = self.missing(tenant, signal, &range);
-        Snapshot { tenant: key.0, signal, range, files, missing, batches, frozen, lake: self.clone() }
+        let callers = version.callers.get(tenant).cloned().unwrap_or_default();
+        Snapshot { tenant: key.0, signal, range, files, missing, batches, frozen, callers, lake: self.clone() }
     }
 
     /// Files with events of the range that are damaged or gone: what is in them is missing from any answer.

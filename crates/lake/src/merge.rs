@@ -22,7 +22,7 @@ use parquet::file::metadata::PageIndexPolicy;
 use crate::parquet_file::{FileWriter, Written};
 use crate::row_order::{Keys, SLICE_ROWS, SliceOrder};
 use crate::tree::Trees;
-use crate::{FileEntry, LakeError, Level};
+use crate::{FileEntry, LakeError, Level, rollup};
 
 /// Decoded slices kept for the next slice of the output; one of ordinary spans takes about 8 MB.
 const CACHED_SLICES: usize = 16;
@@ -47,6 +47,8 @@ pub(crate) fn merge(
         source.read_keys(signal, &mut keys, trees.as_mut())?;
         pause()?;
     }
+    let rollup = (signal == Signal::Spans).then(|| rollup::of_inputs(inputs)).transpose()?;
+    pause()?;
     let order = keys.order(signal)?;
     if let Some(trees) = &mut trees {
         trees.number(&keys, &order);
@@ -67,7 +69,7 @@ pub(crate) fn merge(
         writer.write_slice(&slice)?;
         pause()?;
     }
-    writer.finish()
+    writer.finish(rollup.as_ref())
 }
 
 fn with_tree(slice: &RecordBatch, columns: [ArrayRef; 3]) -> Result<RecordBatch, LakeError> {

@@ -20,6 +20,7 @@ use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
 use crate::file_entry::FORMAT_VERSION;
+use crate::rollup::Rollup;
 use crate::row_order::SLICE_ROWS;
 use crate::sidecar::Builder;
 use crate::{LakeError, Level, Zone};
@@ -66,8 +67,8 @@ impl FileWriter {
         self.writer.write(slice).map_err(|source| LakeError::Parquet { path: self.path.clone(), source })
     }
 
-    /// Completes the file and has the system put its bytes on disk.
-    pub(crate) fn finish(self) -> Result<Written, LakeError> {
+    /// Completes the file and has the system put its bytes on disk. A file of spans takes the counts of them.
+    pub(crate) fn finish(self, rollup: Option<&Rollup>) -> Result<Written, LakeError> {
         let Self { path, writer, zone, index, .. } = self;
         let sink = writer.into_inner().map_err(|source| LakeError::Parquet { path: path.clone(), source })?;
         let (bytes, checksum_crc32c) = (sink.bytes, sink.checksum_crc32c);
@@ -78,7 +79,7 @@ impl FileWriter {
             let short = std::io::Error::other(format!("{on_disk} bytes on disk after writing {bytes}"));
             return Err(LakeError::disk("write", &path)(short));
         }
-        Ok(Written { bytes, checksum_crc32c, zone, index: index.finish(bytes, checksum_crc32c) })
+        Ok(Written { bytes, checksum_crc32c, zone, index: index.finish(bytes, checksum_crc32c, rollup) })
     }
 }
 

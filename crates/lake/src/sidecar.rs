@@ -14,6 +14,7 @@
 //! |---|---|
 //! | 1, 2 | filter and map of traces, [`crate::slice_index`] |
 //! | 3 | values by row group, [`crate::value_index`] |
+//! | 4, 5 | counts of spans, [`crate::rollup`] |
 //!
 //! A reader passes over kinds it does not know.
 
@@ -27,6 +28,7 @@ use model::Signal;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use xorf::{BinaryFuse8, Descriptor};
 
+use crate::rollup::{self, Rollup};
 use crate::row_order::SLICE_ROWS;
 use crate::{FileEntry, LakeError, disk, row_order, slice_index, value_index};
 
@@ -66,10 +68,11 @@ impl Builder {
         Ok(())
     }
 
-    /// The sidecar of a file with this length and checksum.
-    pub(crate) fn finish(self, file_bytes: u64, file_checksum: u32) -> Vec<u8> {
+    /// The sidecar of a file with this length, this checksum and, when it has spans, these counts of them.
+    pub(crate) fn finish(self, file_bytes: u64, file_checksum: u32, rollup: Option<&Rollup>) -> Vec<u8> {
         let mut sections = self.traces.finish();
         sections.extend(self.values.map(value_index::Builder::finish));
+        sections.extend(rollup.into_iter().flat_map(rollup::sections));
         write_sections(&sections, file_bytes, file_checksum, self.rows)
     }
 }
@@ -165,7 +168,8 @@ pub(crate) fn rebuild(entry: &FileEntry) -> Result<(), LakeError> {
     for slice in reader.map_err(LakeError::read(&entry.path))? {
         builder.add_slice(&slice.map_err(|error| LakeError::read(&entry.path)(error.into()))?)?;
     }
-    let bytes = builder.finish(entry.bytes, entry.checksum_crc32c);
+    let rollup = (entry.signal == Signal::Spans).then(|| rollup::of_rows(entry)).transpose()?;
+    let bytes = builder.finish(entry.bytes, entry.checksum_crc32c, rollup.as_ref());
     let path = entry.index_path();
     write(&bytes, &path.with_extension("idx.new"), &path)
 }

@@ -7,6 +7,7 @@ use arrow::compute::take_record_batch;
 use arrow::error::ArrowError;
 use model::{Signal, TenantId, TimeRange, TraceId};
 
+use crate::rollup::Callers;
 use crate::{FileEntry, FrozenBatch, Lake, LakeError};
 
 /// What a query reads. Each event inserted before it was taken is seen exactly once, in a file or in a batch.
@@ -28,6 +29,7 @@ pub struct Snapshot {
     /// Rows in memory with [`Signal::stored_schema`], newest last.
     pub batches: Vec<RecordBatch>,
     pub(crate) frozen: Vec<Arc<FrozenBatch>>,
+    pub(crate) callers: Arc<Callers>,
     pub(crate) lake: Lake,
 }
 

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use model::{Lsn, Signal};
+use model::{Lsn, Signal, TenantId};
 
 use crate::FileEntry;
 use crate::memtable::{Generation, TableKey};
+use crate::rollup::Callers;
 
 /// Replaced as a whole, never changed in place; only the open generation takes inserts. So whoever holds a version
 /// sees each row in a file, in the sealed generation or in the open one, and never in two of them.
@@ -18,6 +19,8 @@ pub(crate) struct Version {
     pub(crate) sealed: Option<Arc<Generation>>,
     /// Takes inserts.
     pub(crate) open: Arc<Generation>,
+    /// What is remembered of the spans of each tenant's last flushes.
+    pub(crate) callers: HashMap<TenantId, Arc<Callers>>,
     /// Everything up to here is in committed files.
     pub(crate) mark: Lsn,
 }
@@ -25,18 +28,36 @@ pub(crate) struct Version {
 impl Version {
     pub(crate) fn new(mark: Lsn, files: impl IntoIterator<Item = Arc<FileEntry>>) -> Self {
         let open = Arc::new(Generation::after(mark));
-        Self { files: by_table(HashMap::new(), files), sealed: None, open, mark }
+        Self { files: by_table(HashMap::new(), files), sealed: None, open, callers: HashMap::new(), mark }
     }
 
     /// The open generation takes no more inserts and a new one follows it.
     pub(crate) fn with_open_sealed(&self) -> Self {
         let next = Arc::new(Generation::after(self.open.last_lsn()));
-        Self { files: self.files.clone(), sealed: Some(Arc::clone(&self.open)), open: next, mark: self.mark }
+        Self {
+            files: self.files.clone(),
+            sealed: Some(Arc::clone(&self.open)),
+            open: next,
+            callers: self.callers.clone(),
+            mark: self.mark,
+        }
     }
 
     /// The sealed generation is gone and its files are there.
     pub(crate) fn with_flushed(&self, files: impl IntoIterator<Item = Arc<FileEntry>>, mark: Lsn) -> Self {
-        Self { files: by_table(self.files.clone(), files), sealed: None, open: Arc::clone(&self.open), mark }
+        Self {
+            files: by_table(self.files.clone(), files),
+            sealed: None,
+            open: Arc::clone(&self.open),
+            callers: self.callers.clone(),
+            mark,
+        }
+    }
+
+    /// The same, with what is remembered of spans replaced for the tenants given.
+    pub(crate) fn with_callers(mut self, callers: impl IntoIterator<Item = (TenantId, Callers)>) -> Self {
+        self.callers.extend(callers.into_iter().map(|(tenant, callers)| (tenant, Arc::new(callers))));
+        self
     }
 
     /// One file in the place of others.
@@ -52,6 +73,7 @@ impl Version {
             files: by_table(HashMap::new(), files),
             sealed: self.sealed.clone(),
             open: Arc::clone(&self.open),
+            callers: self.callers.clone(),
             mark: self.mark,
         }
     }

@@ -12,6 +12,8 @@ use model::UnixNanos;
 use model::signal::span::STATUS_ERROR;
 use model::view::{ViewError, text_at};
 
+use crate::MapEdge;
+
 /// Durations kept per group; past it every second one is dropped, and of those that follow too.
 const SAMPLE: usize = 8_192;
 
@@ -49,8 +51,13 @@ impl Tally {
         self.last_seen = self.last_seen.max(start);
     }
 
+    pub(crate) fn figures(&self) -> Figures {
+        let [p50_nanos, p95_nanos] = self.percentiles(SHARES);
+        Figures { spans: self.spans, errors: self.errors, p50_nanos, p95_nanos, last_seen: self.last_seen }
+    }
+
     /// The durations below which the given shares lie, interpolated; 0 without spans.
-    pub(crate) fn percentiles<const N: usize>(&self, shares: [f64; N]) -> [i64; N] {
+    fn percentiles<const N: usize>(&self, shares: [f64; N]) -> [i64; N] {
         let mut sorted = self.kept.clone();
         sorted.sort_unstable();
         shares.map(|share| {
@@ -62,31 +69,33 @@ impl Tally {
     }
 }
 
-/// Tells copies of a span apart from other spans, for a bounded number of them.
-#[derive(Debug)]
+/// What spans of a group come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Figures {
+    pub spans: u64,
+    pub errors: u64,
+    pub p50_nanos: i64,
+    pub p95_nanos: i64,
+    pub last_seen: UnixNanos,
+}
+
+/// The percentiles that are told.
+pub(crate) const SHARES: [f64; 2] = [0.5, 0.95];
+
+/// Tells copies of a span apart from other spans.
+#[derive(Debug, Default)]
 pub(crate) struct Copies {
     seen: HashSet<(SpanKey, u64)>,
-    max_rows: u64,
 }
 
 impl Copies {
-    /// Remembers at most `max_rows` spans; copies of later ones count each time.
-    pub(crate) fn new(max_rows: u64) -> Self {
-        Self { seen: HashSet::new(), max_rows }
-    }
-
     fn is_new(&mut self, columns: &Columns<'_>, row: usize) -> bool {
         let mut hasher = DefaultHasher::new();
         columns.parent(row).hash(&mut hasher);
         (columns.service(row), columns.name(row)).hash(&mut hasher);
         (columns.kind.value(row), columns.status.value(row)).hash(&mut hasher);
         (columns.start.value(row), columns.duration.value(row)).hash(&mut hasher);
-        let identity = (columns.key(row), hasher.finish());
-        if (self.seen.len() as u64) < self.max_rows {
-            self.seen.insert(identity)
-        } else {
-            !self.seen.contains(&identity)
-        }
+        self.seen.insert((columns.key(row), hasher.finish()))
     }
 }
 
@@ -181,6 +190,12 @@ impl ByService {
     }
 }
 
+impl ByService {
+    pub(crate) fn figures(&self) -> Vec<(String, Figures)> {
+        self.0.iter().map(|(name, tally)| (name.clone(), tally.figures())).collect()
+    }
+}
+
 /// Tallies per operation name and span kind.
 #[derive(Debug, Default)]
 pub(crate) struct ByOperation(pub BTreeMap<i8, BTreeMap<String, Tally>>);
@@ -193,6 +208,15 @@ impl ByOperation {
                 columns.add_to(entry(names, columns.name(row)), row);
             }
         }
+    }
+}
+
+impl ByOperation {
+    pub(crate) fn figures(&self) -> Vec<((String, i8), Figures)> {
+        let of_kind = |(kind, names): (&i8, &BTreeMap<String, Tally>)| {
+            names.iter().map(|(name, tally)| ((name.clone(), *kind), tally.figures())).collect::<Vec<_>>()
+        };
+        self.0.iter().flat_map(of_kind).collect()
     }
 }
 
@@ -223,6 +247,15 @@ pub(crate) struct Edge {
     pub is_outside: bool,
 }
 
+impl Edge {
+    /// As it is shown, and whether it leads outside.
+    pub(crate) fn told(&self, (caller, callee): (&str, &str)) -> (MapEdge, bool) {
+        let Figures { spans, errors, p50_nanos, p95_nanos, .. } = self.tally.figures();
+        let (caller, callee) = (caller.to_owned(), callee.to_owned());
+        (MapEdge { caller, callee, calls: spans, errors, p50_nanos, p95_nanos }, self.is_outside)
+    }
+}
+
 /// Collects spans, then tells who called whom.
 pub(crate) struct Calls {
     /// Calls and spans that start earlier are not counted; spans still serve as parents.
@@ -246,11 +279,6 @@ impl Calls {
             owners: HashMap::new(),
             services: ByService::default(),
         }
-    }
-
-    /// Spans taken so far, copies left out.
-    pub(crate) fn len(&self) -> usize {
-        self.hops.len()
     }
 
     pub(crate) fn take(&mut self, columns: &Columns<'_>, copies: &mut Copies) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::error::DataFusionError;
-use lake::{FileEntry, Snapshot};
+use lake::{FileEntry, LakeError, Snapshot};
 use runtime::ErrorKind;
 
 /// What went wrong with a query.
@@ -114,10 +114,15 @@ impl QueryError {
 
     /// Nothing, when the file is what was written. Blocking.
     pub(crate) fn of_damage(snapshot: &Snapshot, file: &Arc<FileEntry>) -> Result<(), Self> {
-        snapshot.check(file).map_err(|error| match error.is_damage() {
+        snapshot.check(file).map_err(|error| Self::of_file(file, &error))
+    }
+
+    /// What the lake said of a file.
+    pub(crate) fn of_file(file: &Arc<FileEntry>, error: &LakeError) -> Self {
+        match error.is_damage() {
             true => Self::Damaged { file: Arc::clone(file), reason: error.to_string() },
             false => Self::File { path: file.path.display().to_string(), reason: error.to_string() },
-        })
+        }
     }
 
     /// Whether the bytes of a file may be at fault.

@@ -7,6 +7,7 @@
 
 mod admission;
 mod census;
+mod course;
 mod duplicates;
 mod engine;
 mod entries;
@@ -18,12 +19,14 @@ mod lookup;
 mod narrowing;
 mod page;
 mod query;
+mod rolled;
 mod search;
 mod service;
 mod sql;
 mod table;
 mod trace;
 
+pub use course::{Course, Point};
 pub use error::QueryError;
 pub use filter::{AttributeFilter, FilterOp};
 pub use limits::Limits;

@@ -28,9 +28,8 @@ pub struct Limits {
     pub trace_rows: usize,
     /// Spans read to summarise the traces of one page; past it the summaries are marked `truncated`.
     pub summary_rows: usize,
-    /// Spans behind one service map; past it the map covers a shorter time and says so.
-    pub map_rows: u64,
-    /// Rows up to which aggregates count a span that was sent twice once; past it resent spans count each time.
+    /// Spans up to which services, operations and the service map are counted one by one; past it they are put together
+    /// from roll-ups, so that durations are known to 4.5 % and times to ten seconds.
     pub exact_count_rows: u64,
     /// Services or operations listed; the busiest come first, the rest is cut.
     pub list_rows: usize,
@@ -58,8 +57,7 @@ impl Default for Limits {
             max_filters: 32,
             trace_rows: 100_000,
             summary_rows: 200_000,
-            map_rows: 1_000_000,
-            exact_count_rows: 1_000_000,
+            exact_count_rows: 50_000,
             list_rows: 1_000,
             sql_text_bytes: 64 << 10,
             sql_joins: 8,

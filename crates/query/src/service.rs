@@ -1,6 +1,5 @@
 //! Services, their operations, and who calls whom.
 
-use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -8,20 +7,18 @@ use datafusion::common::ScalarValue;
 use datafusion::dataframe::DataFrame;
 use datafusion::prelude::{col, lit};
 use futures::TryStreamExt;
-use lake::Snapshot;
+use lake::{Snapshot, whole_steps};
 use model::signal::Signal;
 use model::time::NANOS_PER_SEC;
 use model::{TenantId, TimeRange, UnixNanos};
 
-use crate::census::{ByOperation, ByService, Calls, Columns, Copies};
-use crate::query::Inner;
+use crate::census::{ByOperation, ByService, Calls, Columns, Copies, Figures};
+use crate::query::{Inner, blocking};
+use crate::rolled::Rolled;
 use crate::table::{Selectivity, SnapshotTable, time_zone};
 use crate::{Query, QueryError};
 
 const COUNTED: &str = include_str!("../../../queries/counted_spans.sql");
-
-/// The percentiles that are told.
-const SHARES: [f64; 2] = [0.5, 0.95];
 
 /// How long before its child a parent may have started and still be found by the service map.
 const PARENT_NANOS: i64 = 600 * NANOS_PER_SEC;
@@ -67,9 +64,9 @@ pub struct ServiceMap {
     pub nodes: Vec<MapNode>,
     /// Calls, most frequent first.
     pub edges: Vec<MapEdge>,
-    /// The range the map covers: shorter than asked for when there was too much.
+    /// The range the map covers: whole steps of ten seconds when it was put together from counts.
     pub range: TimeRange,
-    /// Whether the map leaves something out (`Limits::map_rows`, `Limits::list_rows`).
+    /// Whether the map leaves something out (`Limits::list_rows`).
     pub truncated: bool,
 }
 
@@ -110,21 +107,25 @@ pub struct MapEdge {
 impl Query {
     /// The services with a span in the range, most spans first; at most `Limits::list_rows`.
     ///
+    /// Here and below, up to `Limits::exact_count_rows` spans are read and counted one by one; more are put together from
+    /// what was counted when their files were written ([`lake::Rollup`] says what that leaves out).
+    ///
     /// # Errors
     /// [`QueryError::Timeout`], [`QueryError::Overloaded`], [`QueryError::Memory`].
     pub async fn services(&self, tenant: &TenantId, range: TimeRange) -> Result<Vec<ServiceSummary>, QueryError> {
         let tenant = tenant.clone();
-        self.run("services", move |inner, _deadline| async move {
+        self.run("services", move |inner, deadline| async move {
             let snapshot = inner.snapshot(&tenant, Signal::Spans, range);
+            let max_rows = inner.limits.list_rows;
+            if snapshot.rows() > inner.limits.exact_count_rows {
+                let rolled = blocking(move || Rolled::of(&snapshot, range, deadline)).await?;
+                return Ok(services(rolled.services(), max_rows).0);
+            }
             let mut found = ByService::default();
-            let mut copies = Copies::new(inner.limits.exact_count_rows);
+            let mut copies = Copies::default();
             let spans = counted(&inner, &snapshot, range, None).await?;
-            for_each(&inner, spans, |columns| {
-                found.take(columns, &mut copies);
-                true
-            })
-            .await?;
-            Ok(services(&found, inner.limits.list_rows).0)
+            for_each(&inner, spans, |columns| found.take(columns, &mut copies)).await?;
+            Ok(services(found.figures(), max_rows).0)
         })
         .await
     }
@@ -140,64 +141,60 @@ impl Query {
         range: TimeRange,
     ) -> Result<Vec<OperationSummary>, QueryError> {
         let (tenant, service) = (tenant.clone(), service.to_owned());
-        self.run("operations", move |inner, _deadline| async move {
+        self.run("operations", move |inner, deadline| async move {
             let snapshot = inner.snapshot(&tenant, Signal::Spans, range);
+            let max_rows = inner.limits.list_rows;
+            if snapshot.rows() > inner.limits.exact_count_rows {
+                let rolled = blocking(move || Rolled::of(&snapshot, range, deadline)).await?;
+                return Ok(operations(rolled.operations(&service), max_rows));
+            }
             let mut found = ByOperation::default();
-            let mut copies = Copies::new(inner.limits.exact_count_rows);
+            let mut copies = Copies::default();
             let spans = counted(&inner, &snapshot, range, Some(&service)).await?;
-            for_each(&inner, spans, |columns| {
-                found.take(columns, &mut copies);
-                true
-            })
-            .await?;
-            Ok(operations(&found, inner.limits.list_rows))
+            for_each(&inner, spans, |columns| found.take(columns, &mut copies)).await?;
+            Ok(operations(found.figures(), max_rows))
         })
         .await
     }
 
     /// Who calls whom in the range, from parent and child spans and from what client spans say of their other side.
-    /// Covers the newest `Limits::map_rows` spans, about: the answer says which range that is.
     ///
     /// # Errors
     /// [`QueryError::Timeout`], [`QueryError::Overloaded`], [`QueryError::Memory`].
     pub async fn service_map(&self, tenant: &TenantId, range: TimeRange) -> Result<ServiceMap, QueryError> {
         let tenant = tenant.clone();
-        self.run("service_map", move |inner, _deadline| async move {
+        self.run("service_map", move |inner, deadline| async move {
             let with_parents = TimeRange { start: range.start.plus(-PARENT_NANOS), end: range.end };
             let snapshot = inner.snapshot(&tenant, Signal::Spans, with_parents);
-            let newest = newest_part(&snapshot, with_parents, inner.limits.map_rows);
-            let covered = TimeRange { start: range.start.max(newest.start), end: range.end };
-            let mut calls = Calls::new(covered.start);
-            let mut copies = Copies::new(inner.limits.exact_count_rows);
-            let most = usize::try_from(inner.limits.map_rows).unwrap_or(usize::MAX).saturating_mul(2);
-            let spans = counted(&inner, &snapshot, newest, None).await?;
-            let read_all = for_each(&inner, spans, |columns| {
-                calls.take(columns, &mut copies);
-                calls.len() < most
-            })
-            .await?;
-            let list_rows = inner.limits.list_rows;
-            let (edges, outside, all_edges) = edges(&calls, list_rows);
-            let (services, all_services) = services(&calls.services, list_rows);
-            let truncated = covered != range || !read_all || !all_edges || !all_services;
-            Ok(ServiceMap { nodes: nodes(services, &edges, &outside), edges, range: covered, truncated })
+            let max_rows = inner.limits.list_rows;
+            if snapshot.rows() > inner.limits.exact_count_rows {
+                let rolled = blocking(move || Rolled::of(&snapshot, range, deadline)).await?;
+                return Ok(map(rolled.services(), rolled.edges(), whole_steps(&range), max_rows));
+            }
+            let mut calls = Calls::new(range.start);
+            let mut copies = Copies::default();
+            let spans = counted(&inner, &snapshot, with_parents, None).await?;
+            for_each(&inner, spans, |columns| calls.take(columns, &mut copies)).await?;
+            let edges: Vec<_> = calls.edges().into_iter().map(|(names, edge)| edge.told(names)).collect();
+            Ok(map(calls.services.figures(), edges, range, max_rows))
         })
         .await
     }
 }
 
-/// The newest part of `range` that has about `max_rows` rows in files. Files are as fine as it gets: at least one is in.
-fn newest_part(snapshot: &Snapshot, range: TimeRange, max_rows: u64) -> TimeRange {
-    let in_memory: u64 = snapshot.batches.iter().map(|batch| batch.num_rows() as u64).sum();
-    let mut rows = in_memory;
-    // the snapshot has the file with the latest event first
-    for (index, file) in snapshot.files.iter().enumerate() {
-        rows += file.zone.rows;
-        if index > 0 && rows > max_rows {
-            return TimeRange { start: range.start.max(file.zone.max_time.plus(1)), end: range.end };
-        }
-    }
-    range
+fn map(
+    of_services: Vec<(String, Figures)>,
+    mut edges: Vec<(MapEdge, bool)>,
+    range: TimeRange,
+    max_rows: usize,
+) -> ServiceMap {
+    let (services, all_services) = services(of_services, max_rows);
+    edges.sort_by(|(a, _), (b, _)| (b.calls, &a.caller, &a.callee).cmp(&(a.calls, &b.caller, &b.callee)));
+    let truncated = edges.len() > max_rows || !all_services;
+    edges.truncate(max_rows);
+    let outside = edges.iter().filter(|(_, is_outside)| *is_outside).map(|(edge, _)| edge.callee.clone()).collect();
+    let edges: Vec<MapEdge> = edges.into_iter().map(|(edge, _)| edge).collect();
+    ServiceMap { nodes: nodes(services, &edges, &outside), edges, range, truncated }
 }
 
 /// The spans of a range that can be counted, of one service when it is named.
@@ -219,20 +216,14 @@ async fn counted(
     }
 }
 
-/// Hands batch after batch to `take` until it says no; whether it took all.
-async fn for_each(
-    inner: &Inner,
-    frame: DataFrame,
-    mut take: impl FnMut(&Columns<'_>) -> bool,
-) -> Result<bool, QueryError> {
+/// Hands batch after batch to `take`.
+async fn for_each(inner: &Inner, frame: DataFrame, mut take: impl FnMut(&Columns<'_>)) -> Result<(), QueryError> {
     let failed = |error| inner.engine.failed(error);
     let mut stream = frame.execute_stream().await.map_err(failed)?;
     while let Some(batch) = stream.try_next().await.map_err(failed)? {
-        if !take(&Columns::new(&batch)?) {
-            return Ok(false);
-        }
+        take(&Columns::new(&batch)?);
     }
-    Ok(true)
+    Ok(())
 }
 
 fn time_value(time: UnixNanos) -> ScalarValue {
@@ -240,54 +231,36 @@ fn time_value(time: UnixNanos) -> ScalarValue {
 }
 
 /// Services, most spans first, then by name, at most `max_rows`; and whether that is all.
-fn services(found: &ByService, max_rows: usize) -> (Vec<ServiceSummary>, bool) {
-    let mut services: Vec<_> = found
-        .0
-        .iter()
-        .map(|(name, tally)| {
-            let [p50_nanos, p95_nanos] = tally.percentiles(SHARES);
-            let (spans, errors, last_seen) = (tally.spans, tally.errors, tally.last_seen);
-            ServiceSummary { name: name.clone(), spans, errors, p50_nanos, p95_nanos, last_seen }
-        })
-        .collect();
-    services.sort_by_key(|service| Reverse(service.spans));
+fn services(found: Vec<(String, Figures)>, max_rows: usize) -> (Vec<ServiceSummary>, bool) {
+    let told = |(name, Figures { spans, errors, p50_nanos, p95_nanos, last_seen })| ServiceSummary {
+        name,
+        spans,
+        errors,
+        p50_nanos,
+        p95_nanos,
+        last_seen,
+    };
+    let mut services: Vec<ServiceSummary> = found.into_iter().map(told).collect();
+    services.sort_by(|a, b| (b.spans, &a.name).cmp(&(a.spans, &b.name)));
     let is_all = services.len() <= max_rows;
     services.truncate(max_rows);
     (services, is_all)
 }
 
 /// Operations, most spans first, then by name and kind, at most `max_rows`.
-fn operations(found: &ByOperation, max_rows: usize) -> Vec<OperationSummary> {
-    let mut operations = Vec::new();
-    for (kind, names) in &found.0 {
-        operations.extend(names.iter().map(|(name, tally)| {
-            let [p50_nanos, p95_nanos] = tally.percentiles(SHARES);
-            let (spans, errors) = (tally.spans, tally.errors);
-            OperationSummary { name: name.clone(), kind: *kind, spans, errors, p50_nanos, p95_nanos }
-        }));
-    }
+fn operations(found: Vec<((String, i8), Figures)>, max_rows: usize) -> Vec<OperationSummary> {
+    let told = |((name, kind), Figures { spans, errors, p50_nanos, p95_nanos, .. })| OperationSummary {
+        name,
+        kind,
+        spans,
+        errors,
+        p50_nanos,
+        p95_nanos,
+    };
+    let mut operations: Vec<OperationSummary> = found.into_iter().map(told).collect();
     operations.sort_by(|a, b| (b.spans, &a.name, a.kind).cmp(&(a.spans, &b.name, b.kind)));
     operations.truncate(max_rows);
     operations
-}
-
-/// Edges, most calls first, at most `max_rows`; which callees were seen from outside; and whether those are all edges.
-fn edges(calls: &Calls, max_rows: usize) -> (Vec<MapEdge>, BTreeSet<String>, bool) {
-    let mut outside = BTreeSet::new();
-    let mut edges = Vec::new();
-    for ((caller, callee), edge) in calls.edges() {
-        if edge.is_outside {
-            outside.insert(callee.to_owned());
-        }
-        let [p50_nanos, p95_nanos] = edge.tally.percentiles(SHARES);
-        let (calls, errors) = (edge.tally.spans, edge.tally.errors);
-        let (caller, callee) = (caller.to_owned(), callee.to_owned());
-        edges.push(MapEdge { caller, callee, calls, errors, p50_nanos, p95_nanos });
-    }
-    edges.sort_by_key(|edge| Reverse(edge.calls));
-    let is_all = edges.len() <= max_rows;
-    edges.truncate(max_rows);
-    (edges, outside, is_all)
 }
 
 fn nodes(services: Vec<ServiceSummary>, edges: &[MapEdge], outside: &BTreeSet<String>) -> Vec<MapNode> {

@@ -124,6 +124,10 @@ pub const LAKE_DAMAGED_FILES: &str = "tracehound_lake_damaged_files_total";
 pub const LAKE_INDEX_CHECKS: &str = "tracehound_lake_index_checks_total";
 /// Comparisons that found rows which the index denied: a fault of ours.
 pub const LAKE_INDEX_LIES: &str = "tracehound_lake_index_lies_total";
+/// Spans of the last flushes that are remembered, so that calls with later spans are counted; bounded at 524,288.
+pub const LAKE_REMEMBERED_SPANS: &str = "tracehound_lake_remembered_spans";
+/// Spans whose parent has not come yet, and that wait to be counted as calls; bounded at 131,072.
+pub const LAKE_WAITING_CALLS: &str = "tracehound_lake_waiting_calls";
 /// Files deleted by retention.
 pub const LAKE_RETIRED_FILES: &str = "tracehound_lake_retired_files_total";
 /// Files without a catalog row that were removed.

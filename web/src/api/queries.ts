@@ -7,6 +7,7 @@ import type {
   Alert,
   AlertDetail,
   AlertStatus,
+  Course,
   Info,
   LogRecord,
   Operation,
@@ -72,6 +73,18 @@ export const operationsQuery = (service: string, range: RangeSearch) =>
         signal,
       }),
     enabled: service !== '',
+  });
+
+export const courseQuery = (service: string, range: RangeSearch, points: number) =>
+  queryOptions({
+    queryKey: ['course', service, points, ...rangeKey(range)],
+    queryFn: ({ signal }) =>
+      call<Course>(`/services/${encodeURIComponent(service)}/red`, {
+        query: { ...rangeQuery(range), points },
+        signal,
+      }),
+    enabled: service !== '',
+    placeholderData: keepPreviousData,
   });
 
 export const mapQuery = (range: RangeSearch) =>

@@ -130,6 +130,23 @@ export interface Operation {
   p95_nanos: number;
 }
 
+export interface CoursePoint {
+  time: string;
+  spans: number;
+  errors: number;
+  p50_nanos: number;
+  p95_nanos: number;
+}
+
+/** How a service went: rate, errors and durations, step by step. */
+export interface Course {
+  start_time: string;
+  end_time: string;
+  step_secs: number;
+  points: CoursePoint[];
+  missing_files?: string[];
+}
+
 export interface MapEdge {
   caller: string;
   callee: string;

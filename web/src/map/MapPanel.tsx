@@ -10,6 +10,7 @@ import { ServiceMark } from '../parts/Marks';
 import { useRange } from '../time/clock';
 import { formatDuration } from '../time/nanos';
 import type { MapSearch } from '../url/view';
+import { CourseCharts } from './CourseCharts';
 import { edgeId } from './layout';
 import css from './map.module.css';
 import { formatRate, formatShare } from './red';
@@ -133,6 +134,7 @@ function ServicePanel({
         secs={secs}
         noun="Spans"
       />
+      {!service.is_outside && <CourseCharts service={service.name} />}
       <div className={css.ways}>
         <Button renderRoot={(props) => <Link to="/traces" search={{ service: service.name }} {...props} />}>
           Traces

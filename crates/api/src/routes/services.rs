@@ -14,13 +14,14 @@ use crate::page::{self, Page};
 use crate::params::{self, Params};
 use crate::problem::{Document, Problem};
 use crate::state::ApiState;
-use crate::wire::service::{Operation, ServiceMap, ServiceSummary};
+use crate::wire::service::{Course, Operation, ServiceMap, ServiceSummary};
 
 pub(crate) fn routes(state: &ApiState) -> OpenApiRouter<ApiState> {
     let need = Need::Permission(Permission::ReadEvents);
     OpenApiRouter::new()
         .routes(guarded(state, need, routes!(list_services)))
         .routes(guarded(state, need, routes!(list_operations)))
+        .routes(guarded(state, need, routes!(get_course)))
         .routes(guarded(state, need, routes!(get_service_map)))
 }
 
@@ -49,6 +50,22 @@ struct RangeParams {
     start: Option<String>,
     /// First moment outside; now by default.
     end: Option<String>,
+}
+
+/// A range and how finely it is cut.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct CourseParams {
+    /// First moment, RFC 3339 or integer nanoseconds since 1970; an hour ago by default.
+    start: Option<String>,
+    /// First moment outside; now by default.
+    end: Option<String>,
+    /// Only spans of this name.
+    operation: Option<String>,
+    /// Points at most; there may be one more where the range does not begin with a step.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 120)]
+    points: Option<String>,
 }
 
 /// Services with a span in the range, by name. The busiest 1,000 when there are more.
@@ -84,6 +101,21 @@ async fn list_operations(
     let key = |operation: &Operation| format!("{}\u{0}{}", operation.name, operation.kind);
     let page = page::slice(items, key, limit, asked.cursor.as_deref())?;
     Ok(Answer(Page { missing_files: state.query.missing(caller.tenant(), Signal::Spans, &range), ..page }))
+}
+
+/// Rate, errors and durations (RED) of a service over time.
+#[utoipa::path(get, path = "/services/{name}/red", tag = "services", params(("name" = String, Path, description = "service name"), CourseParams),
+    responses((status = 200, body = Course), (status = "4XX", body = Document, content_type = "application/problem+json")))]
+async fn get_course(
+    State(state): State<ApiState>,
+    Caller(caller): Caller,
+    Path(name): Path<String>,
+    Params(asked): Params<CourseParams>,
+) -> Result<Answer<Course>, Problem> {
+    let range = params::range(asked.start.as_deref(), asked.end.as_deref(), &state.clock)?;
+    let points = params::points(asked.points.as_deref())?;
+    let course = state.query.course(caller.tenant(), &name, asked.operation.as_deref(), range, points).await?;
+    Ok(Answer(Course::of(course, state.query.missing(caller.tenant(), Signal::Spans, &range))))
 }
 
 /// Who calls whom.

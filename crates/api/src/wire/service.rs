@@ -1,6 +1,7 @@
 //! Services, operations and the service map.
 
 use model::signal::span::KIND_NAMES;
+use model::time::NANOS_PER_SEC;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -62,6 +63,57 @@ impl From<query::OperationSummary> for Operation {
             errors: operation.errors,
             p50_nanos: operation.p50_nanos,
             p95_nanos: operation.p95_nanos,
+        }
+    }
+}
+
+/// How a service went.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Course {
+    /// Start of what the points cover, RFC 3339: the start asked for or up to one step earlier.
+    pub start_time: String,
+    /// End of what the points cover, RFC 3339.
+    pub end_time: String,
+    /// Length of a point in seconds; a multiple of ten.
+    pub step_secs: i64,
+    /// One for each step, empty ones too, earliest first.
+    pub points: Vec<CoursePoint>,
+    /// Files of stored events that are damaged or gone: the answer is without what is in them. Left out when there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing_files: Vec<String>,
+}
+
+/// What a service did in one step.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CoursePoint {
+    /// Where the step begins, RFC 3339.
+    pub time: String,
+    /// Spans that started in it.
+    pub spans: u64,
+    /// Those with an error status.
+    pub errors: u64,
+    /// Half of them took at most this long, in nanoseconds, to 4.5 %.
+    pub p50_nanos: i64,
+    /// 95 % of them took at most this long, in nanoseconds, to 4.5 %.
+    pub p95_nanos: i64,
+}
+
+impl Course {
+    /// The course, without what is in the missing files.
+    pub(crate) fn of(course: query::Course, missing_files: Vec<String>) -> Self {
+        let point = |point: query::Point| CoursePoint {
+            time: point.start.to_string(),
+            spans: point.spans,
+            errors: point.errors,
+            p50_nanos: point.p50_nanos,
+            p95_nanos: point.p95_nanos,
+        };
+        Self {
+            start_time: course.range.start.to_string(),
+            end_time: course.range.end.to_string(),
+            step_secs: course.step_nanos / NANOS_PER_SEC,
+            points: course.points.into_iter().map(point).collect(),
+            missing_files,
         }
     }
 }

@@ -61,6 +61,7 @@ async fn the_document_names_the_routes_people_were_promised() {
         "get /api/v1/logs/search",
         "get /api/v1/services",
         "get /api/v1/services/{name}/operations",
+        "get /api/v1/services/{name}/red",
         "get /api/v1/service-map",
         "get /api/v1/rules",
         "get /api/v1/rules/{file}",

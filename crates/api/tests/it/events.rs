@@ -221,6 +221,20 @@ async fn services_operations_and_the_map_are_shown() {
     let operations = user.get("/api/v1/services/shop/operations").await.json();
     assert_eq!((&operations["items"][0]["name"], &operations["items"][0]["kind"]), (&json!("pay"), &json!("client")));
 
+    let course = user.get("/api/v1/services/shop/red?points=60").await.json();
+    assert_eq!(course["step_secs"], 120, "{course}");
+    let points = course["points"].as_array().unwrap();
+    assert!((30..=61).contains(&points.len()), "{} points", points.len());
+    let busy: Vec<_> = points.iter().filter(|point| point["spans"] != 0).collect();
+    assert_eq!(busy.len(), 1);
+    assert_eq!((&busy[0]["spans"], &busy[0]["errors"]), (&json!(1), &json!(1)));
+    assert!(busy[0]["p95_nanos"].as_i64().unwrap() > 0);
+    let other = user.get("/api/v1/services/shop/red?operation=none").await.json();
+    assert!(other["points"].as_array().unwrap().iter().all(|point| point["spans"] == 0));
+    for wrong in ["0", "1001", "many"] {
+        user.get(&format!("/api/v1/services/shop/red?points={wrong}")).await.problem(400, "points");
+    }
+
     let map = user.get("/api/v1/service-map").await.json();
     let edge = &map["edges"][0];
     assert_eq!(

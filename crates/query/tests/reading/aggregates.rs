@@ -1,7 +1,6 @@
 //! Services, operations and the service map, with numbers worked out by hand.
 
 use model::time::NANOS_PER_MILLI;
-use query::Limits;
 use serde_json::{Value, json};
 
 use crate::support::{EVERYWHERE, House, LAST_HOUR, Lie, acme, ago, span, spans};
@@ -129,19 +128,6 @@ async fn a_parent_that_started_before_the_range_is_still_the_caller() {
     let map = house.query.service_map(&acme(), range).await.unwrap();
     assert_eq!((map.edges.len(), map.edges[0].calls), (1, 1));
     assert_eq!(map.nodes.len(), 1, "only spans of the range are counted as nodes");
-}
-
-#[tokio::test]
-async fn a_map_over_too_many_spans_covers_the_newest_part_and_says_so() {
-    let house = House::with_limits(Limits { map_rows: 3, ..Limits::default() }).await;
-    for (trace, start) in [(1, 30_000), (2, 20_000), (3, 10_000)] {
-        let calls = [span(trace, 1, "a", "op", start), span(trace, 2, "b", "op", start - 1).parent(1)];
-        house.fill(Lie::Files, &[spans(&calls)]).await;
-    }
-    let map = house.query.service_map(&acme(), LAST_HOUR).await.unwrap();
-    assert!(map.truncated);
-    assert_eq!(map.range.start, ago(19_999).plus(1));
-    assert_eq!(map.edges.iter().map(|edge| edge.calls).sum::<u64>(), 1);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod limits;
 mod logs;
 mod pages;
 mod pruning;
+mod rollups;
 mod sandbox;
 mod support;
 mod traces;
