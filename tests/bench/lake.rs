@@ -26,7 +26,7 @@ const SEARCHES: usize = 5;
 const SETTINGS: &str = "[lake]\ncompaction_percent = 100\n";
 
 /// What is asked, over all that was stored.
-const ASKED: [(&str, &str); 8] = [
+const ASKED: [(&str, &str); 9] = [
     ("20 newest of anything", "traces/search?status=unset&"),
     ("20 newest errors of a service", "traces/search?service=payments&status=error&"),
     ("20 newest slower than a second", "traces/search?min_duration=1s&"),
@@ -35,6 +35,7 @@ const ASKED: [(&str, &str); 8] = [
     ("a value that is nowhere", "traces/search?filter=user.id%3Dnobody&"),
     ("services with counts and percentiles", "services?"),
     ("service map", "service-map?"),
+    ("rate, errors and durations of a service", "services/payments/red?"),
 ];
 
 /// Stores the spans, waits until nothing is left to be done, then asks. The data is kept in `TRACEHOUND_BENCH_DATA`, a
