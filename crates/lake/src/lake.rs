@@ -1,7 +1,7 @@
 //! The front door: insert, snapshot, and how full it is.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::{EventBatch, Lsn, Signal, TenantId, TimeRange, UnixNanos};
@@ -9,11 +9,11 @@ use runtime::{Clock, Database, Stop, metric};
 use tokio::sync::Notify;
 
 use crate::catalog::Catalog;
-use crate::guard::lock;
+use crate::guard::{Mutex, lock};
 use crate::layout::Layout;
 use crate::memtable::{FrozenBatch, Generation};
 use crate::retention::Retired;
-use crate::version::Version;
+use crate::version::{Current, Version};
 use crate::{FileEntry, LakeError, Settings, Snapshot, opening};
 
 /// How long inserted batches wait at most until they are joined and indexed by [`Lake::keep_frozen`].
@@ -31,8 +31,7 @@ pub(crate) struct Inner {
     pub(crate) layout: Layout,
     pub(crate) catalog: Catalog,
     pub(crate) clock: Clock,
-    /// The lock covers inserting and replacing the version, both short; whoever reads clones the version out.
-    version: Mutex<Arc<Version>>,
+    current: Current,
     /// One of flush, retention and orphan sweep at a time: each assumes the others leave the files alone.
     /// The turn goes into the blocking part, so that one whose caller gave up still ends before the next begins.
     pub(crate) upkeep: Arc<tokio::sync::Mutex<()>>,
@@ -97,7 +96,7 @@ impl Lake {
                 layout: opened.layout,
                 catalog: opened.catalog,
                 clock,
-                version: Mutex::new(Arc::new(opened.version)),
+                current: Current::new(opened.version),
                 upkeep: Arc::default(),
                 merging: Arc::default(),
                 unreadable: Mutex::default(),
@@ -117,13 +116,7 @@ impl Lake {
     pub fn insert(&self, batch: EventBatch) {
         debug_assert_eq!(batch.records.schema(), batch.signal.stored_schema(), "a batch is placed before it is stored");
         let now_unix_nanos = self.inner.clock.unix_nanos();
-        let (wants_freeze, bytes) = {
-            let version = lock(&self.inner.version);
-            if batch.lsn <= version.open.last_lsn() {
-                return;
-            }
-            (version.open.insert(batch, now_unix_nanos), version.memtable_bytes())
-        };
+        let Some((wants_freeze, bytes)) = self.inner.current.insert(batch, now_unix_nanos) else { return };
         metrics::gauge!(metric::MEMTABLE_BYTES).set(bytes as f64);
         if wants_freeze {
             self.inner.freeze_wanted.notify_one();
@@ -233,22 +226,17 @@ impl Lake {
     }
 
     pub(crate) fn version(&self) -> Arc<Version> {
-        Arc::clone(&lock(&self.inner.version))
+        self.inner.current.version()
     }
 
     /// Replaces the version in one step; no insert happens meanwhile.
     pub(crate) fn replace_version(&self, next: impl FnOnce(&Version) -> Version) {
-        let mut version = lock(&self.inner.version);
-        *version = Arc::new(next(&version));
+        self.inner.current.replace(next);
     }
 
     /// The generation to flush: the one whose flush failed before, else the open one unless it is empty.
     pub(crate) fn seal(&self) -> Option<Arc<Generation>> {
-        let mut version = lock(&self.inner.version);
-        if version.sealed.is_none() && !version.open.is_empty() {
-            *version = Arc::new(version.with_open_sealed());
-        }
-        version.sealed.clone()
+        self.inner.current.seal()
     }
 
     fn publish_memtable_metrics(&self) {

@@ -3,11 +3,52 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use model::{Lsn, Signal, TenantId};
+use model::{EventBatch, Lsn, Signal, TenantId};
 
 use crate::FileEntry;
+use crate::guard::{Mutex, lock};
 use crate::memtable::{Generation, TableKey};
 use crate::rollup::Callers;
+
+/// The version of now. The lock covers inserting and replacing the version, both short; whoever reads clones the version
+/// out and holds no lock.
+#[derive(Debug)]
+pub(crate) struct Current(Mutex<Arc<Version>>);
+
+impl Current {
+    pub(crate) fn new(version: Version) -> Self {
+        Self(Mutex::new(Arc::new(version)))
+    }
+
+    pub(crate) fn version(&self) -> Arc<Version> {
+        Arc::clone(&lock(&self.0))
+    }
+
+    /// Adds a batch to the open generation; whether that wants folding now, and the bytes in memory. `None` for one
+    /// whose position is covered already.
+    pub(crate) fn insert(&self, batch: EventBatch, now_unix_nanos: i64) -> Option<(bool, u64)> {
+        let version = lock(&self.0);
+        if batch.lsn <= version.open.last_lsn() {
+            return None;
+        }
+        Some((version.open.insert(batch, now_unix_nanos), version.memtable_bytes()))
+    }
+
+    /// Replaces the version in one step; no insert happens meanwhile.
+    pub(crate) fn replace(&self, next: impl FnOnce(&Version) -> Version) {
+        let mut version = lock(&self.0);
+        *version = Arc::new(next(&version));
+    }
+
+    /// The generation to flush: the one whose flush failed before, else the open one unless it is empty.
+    pub(crate) fn seal(&self) -> Option<Arc<Generation>> {
+        let mut version = lock(&self.0);
+        if version.sealed.is_none() && !version.open.is_empty() {
+            *version = Arc::new(version.with_open_sealed());
+        }
+        version.sealed.clone()
+    }
+}
 
 /// Replaced as a whole, never changed in place; only the open generation takes inserts. So whoever holds a version
 /// sees each row in a file, in the sealed generation or in the open one, and never in two of them.
@@ -111,3 +152,6 @@ fn by_table(
     }
     files
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,14 @@
 //! What came in between two flushes.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use model::{EventBatch, Lsn, Signal, TenantId};
 
 use super::table::FROZEN_ROWS;
 use super::{FrozenBatch, Table};
-use crate::guard::lock;
+use crate::guard::atomic::{AtomicI64, AtomicU64, Ordering};
+use crate::guard::{Mutex, lock};
 
 /// Names a table: a generation and a version have at most one of each.
 pub(crate) type TableKey = (TenantId, Signal);

@@ -1,13 +1,13 @@
 //! The rows of one tenant's signal in one generation.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use model::{Signal, join};
 
 use super::FrozenBatch;
-use crate::guard::lock;
+use crate::guard::{Mutex, lock};
 
 /// Rows from which a batch is large enough to be left alone.
 pub(crate) const FROZEN_ROWS: usize = 8_192;
