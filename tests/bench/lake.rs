@@ -35,7 +35,7 @@ const ASKED: [(&str, &str); 9] = [
     ("a value that is nowhere", "traces/search?filter=user.id%3Dnobody&"),
     ("services with counts and percentiles", "services?"),
     ("service map", "service-map?"),
-    ("rate, errors and durations of a service", "services/payments/red?"),
+    ("rate, errors and durations of a service", "services/gateway/red?"),
 ];
 
 /// Stores the spans, waits until nothing is left to be done, then asks. The data is kept in `TRACEHOUND_BENCH_DATA`, a
