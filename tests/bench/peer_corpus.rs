@@ -73,7 +73,7 @@ pub fn run() -> Result<()> {
     let queries = json!({
         "trace_ids": traces, "missing_ids": missing,
         "rare": {"key": "user.id", "value": user}, "common": {"key": "http.request.method", "value": "POST"},
-        "service": "payments", "slow_nanos": 1_000_000_000_u64,
+        "service": "payment", "slow_nanos": 1_000_000_000_u64,
         "term": "declined", "substring": "decl", "regex": "decl[a-z]+",
         "from": rfc3339(start), "to": rfc3339(end + 1_000_000_000),
     });

@@ -9,6 +9,7 @@ mod clients;
 mod damage;
 mod demo;
 mod doctor;
+mod hostile;
 mod kill;
 mod malformed;
 mod offline;
