@@ -40,7 +40,7 @@ pub use inspection::{Fault, Inspection, Standing, Sum};
 pub use lake::{Lake, SignalStats, Stats};
 pub use memtable::{FrozenBatch, TraceIndex};
 pub use partition::Partition;
-pub use row_order::{GROUP_SLICES, SLICE_ROWS};
+pub use row_order::{GROUP_SLICES, SLICE_ROWS, slices_of};
 pub use settings::Settings;
 pub use slice_index::SliceIndex;
 pub use snapshot::Snapshot;

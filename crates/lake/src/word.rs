@@ -16,13 +16,14 @@ pub const MIN_WORD_BYTES: usize = 2;
 pub const MAX_WORD_BYTES: usize = 64;
 
 /// Characters outside of ASCII that belong to no word.
-const SEPARATORS: [(char, char); 18] = [
+const SEPARATORS: [(char, char); 19] = [
     ('\u{80}', '\u{a9}'),
     ('\u{ab}', '\u{b4}'),
     ('\u{b6}', '\u{b9}'),
     ('\u{bb}', '\u{bf}'),
     ('\u{d7}', '\u{d7}'),
     ('\u{f7}', '\u{f7}'),
+    ('\u{1680}', '\u{1680}'),
     ('\u{2000}', '\u{206f}'),
     ('\u{20a0}', '\u{20cf}'),
     ('\u{2190}', '\u{245f}'),

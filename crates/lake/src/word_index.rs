@@ -12,7 +12,7 @@ use foldhash::fast::RandomState;
 use model::signal::log;
 use xorf::{BinaryFuse8, Filter as _};
 
-use crate::row_order::{SLICE_ROWS, column, wrong};
+use crate::row_order::{SLICE_ROWS, column, slices_of, wrong};
 use crate::{FileEntry, LakeError, sidecar, word};
 
 pub(crate) const WORDS: u32 = 16;
@@ -70,7 +70,7 @@ impl WordIndex {
     pub fn open(entry: &FileEntry) -> Result<Option<Self>, LakeError> {
         let sections = sidecar::open(entry, &[WORDS])?;
         let Some((_, section)) = sections.first() else { return Ok(None) };
-        let read = Self::read(section).filter(|read| read.slices.len() as u64 == slices_of(entry.zone.rows));
+        let read = Self::read(section).filter(|read| read.slices.len() == slices_of(entry.zone.rows));
         read.map(Some).ok_or_else(|| LakeError::Index { path: entry.index_path() })
     }
 
@@ -90,11 +90,6 @@ impl WordIndex {
     pub fn memory_bytes(&self) -> usize {
         self.slices.iter().flatten().map(|filter| filter.fingerprints.len()).sum()
     }
-}
-
-/// Slices of a file with so many rows.
-fn slices_of(rows: u64) -> u64 {
-    rows.div_ceil(SLICE_ROWS as u64)
 }
 
 #[cfg(test)]

@@ -60,6 +60,7 @@ fn folding_is_done_once_and_keeps_words_whole() {
     for c in '\0'..=char::MAX {
         assert_eq!(fold(fold(c)), fold(c), "{c:?}");
         assert_eq!(is_of_word(fold(c)), is_of_word(c), "{c:?}");
+        assert!(!(is_of_word(c) && c.is_whitespace()), "{c:?}");
     }
     for c in ('\0'..='\u{17f}').chain('\u{391}'..='\u{3ce}').chain('\u{400}'..='\u{45f}') {
         let lower: String = c.to_lowercase().collect();

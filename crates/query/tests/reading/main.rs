@@ -6,6 +6,7 @@ mod aggregates;
 mod filters;
 mod limits;
 mod logs;
+mod lying;
 mod pages;
 mod pruning;
 mod sandbox;
