@@ -12,3 +12,4 @@ mod pruning;
 mod sandbox;
 mod support;
 mod traces;
+mod words;
