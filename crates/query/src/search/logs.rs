@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{Expr, lit};
-use lake::Snapshot;
+use lake::{FileEntry, SLICE_ROWS, Snapshot};
 use model::signal::{ROW, SEQ, SERVICE, TRACE_ID, log};
 use model::view::Logs;
 use model::{LogId, Signal, SpanId, TenantId, TimeRange, TraceId, UnixNanos, Value};
@@ -19,6 +19,9 @@ use crate::page::{Frame, LogCursor};
 use crate::query::Inner;
 use crate::table::{Selectivity, SnapshotTable};
 use crate::{AttributeFilter, Limits, Page, Query, QueryError};
+
+/// Rows that an index leaves over which are read at once, not window by window.
+const FEW_ROWS: u64 = 16 * SLICE_ROWS as u64;
 
 /// Order of a log search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -205,7 +208,9 @@ async fn page(
         }
     }
     let mut hits = Vec::new();
-    for window in Windows::over(snapshot, &range, newest_first) {
+    let windows = Windows::over(snapshot, &range, newest_first);
+    let has_few_rows = !slices.is_empty() && rows_left(snapshot, slices) <= FEW_ROWS;
+    for window in if has_few_rows { windows.at_once() } else { windows } {
         // one more than the page holds tells whether there is a next page
         let wanted = search.limit + 1 - hits.len();
         let table = SnapshotTable::within(snapshot, &window, Selectivity::Selective).of_slices(slices);
@@ -224,6 +229,16 @@ async fn page(
     let last = hits.last().filter(|_| more);
     let next_cursor = last.map(|hit: &LogHit| LogCursor { frame, time: hit.time, id: hit.id }.encode());
     Ok(Page { items: hits, next_cursor })
+}
+
+/// Rows that have to be looked at, at most.
+fn rows_left(snapshot: &Snapshot, slices: &Slices) -> u64 {
+    let of_file = |file: &Arc<FileEntry>| match slices.get(&file.name) {
+        Some(slices) => (slices.iter().filter(|reads| **reads).count() * SLICE_ROWS) as u64,
+        None => file.zone.rows,
+    };
+    let in_memory = snapshot.batches.iter().map(|batch| batch.num_rows() as u64);
+    snapshot.files.iter().map(of_file).chain(in_memory).sum()
 }
 
 async fn records(
