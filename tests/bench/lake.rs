@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 const LOOKUPS: usize = 1_000;
 const SEARCHES: usize = 5;
 /// All there is to the database: compaction takes what it can get, and nothing but spans is looked at.
-const SETTINGS: &str = "[lake]\ncompaction_percent = 100\n";
+pub const SETTINGS: &str = "[lake]\ncompaction_percent = 100\n";
 
 /// What is asked, over all that was stored.
 const ASKED: [(&str, &str); 9] = [
@@ -88,22 +88,30 @@ struct Sent {
 
 fn send(server: &Server, spans: u64) -> Result<Sent> {
     let start = tests::unix_nanos() - AGO.as_nanos() as u64;
-    let exports = Mutex::new(simulate::load(SEED, spans, start));
     let every = (spans as usize / simulate::MAX_SPANS_PER_EXPORT / LOOKUPS).max(1);
-    let sent = Mutex::new((0_usize, Sent { start_unix_nanos: start, bytes: 0, traces: Vec::new() }));
+    let traces = Mutex::new(Vec::new());
+    let exports = simulate::load(SEED, spans, start).enumerate().map(|(number, export)| {
+        if (number + 1).is_multiple_of(every) {
+            traces.lock().expect("no sender panics").extend(first_trace(&export.body));
+        }
+        export.body
+    });
+    let bytes = deliver(server, "traces", exports)?;
+    Ok(Sent { start_unix_nanos: start, bytes, traces: traces.into_inner().expect("no sender panics") })
+}
+
+/// Sends requests as fast as they are answered, each until it is taken; gives their bytes.
+pub fn deliver(server: &Server, signal: &str, bodies: impl Iterator<Item = Vec<u8>> + Send) -> Result<u64> {
+    let bodies = Mutex::new((bodies, 0));
     let work = || -> Result<()> {
         loop {
-            let next = exports.lock().expect("no sender panics").next();
-            let Some(export) = next else { return Ok(()) };
-            {
-                let mut sent = sent.lock().expect("no sender panics");
-                sent.0 += 1;
-                sent.1.bytes += export.body.len() as u64;
-                if sent.0.is_multiple_of(every) {
-                    sent.1.traces.extend(first_trace(&export.body));
-                }
-            }
-            while !server.export("traces", export.body.clone())?.status().is_success() {
+            let body = {
+                let mut bodies = bodies.lock().expect("no sender panics");
+                let Some(body) = bodies.0.next() else { return Ok(()) };
+                bodies.1 += body.len() as u64;
+                body
+            };
+            while !server.export(signal, body.clone())?.status().is_success() {
                 std::thread::sleep(PAUSE);
             }
         }
@@ -112,7 +120,7 @@ fn send(server: &Server, spans: u64) -> Result<Sent> {
         let senders: Vec<_> = (0..SENDERS).map(|_| scope.spawn(work)).collect();
         senders.into_iter().try_for_each(|sender| sender.join().expect("no sender panics"))
     })?;
-    Ok(sent.into_inner().expect("no sender panics").1)
+    Ok(bodies.into_inner().expect("no sender panics").1)
 }
 
 /// Spans that are stored.
@@ -129,7 +137,7 @@ pub fn first_trace(body: &[u8]) -> Option<String> {
 }
 
 /// Until memory is empty and there is nothing to merge.
-fn wait_until_quiescent(server: &Server) -> Result<()> {
+pub fn wait_until_quiescent(server: &Server) -> Result<()> {
     let mut quiet = 0;
     let until = Instant::now() + Duration::from_secs(1_800);
     loop {

@@ -8,9 +8,12 @@ mod decode;
 mod ingest;
 mod lake;
 mod load;
+mod log_lines;
+mod logs;
 mod minute;
 mod overload;
 mod peer_corpus;
+mod peer_logs;
 mod prost_path;
 mod step;
 mod tls;
@@ -27,7 +30,7 @@ use crate::corpus::{Corpus, SEED};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What can be asked for, in the order in which all of it is run.
-const SECTIONS: [&str; 7] = ["decode", "ingest", "overload", "collector", "tls", "lake", "minute"];
+const SECTIONS: [&str; 8] = ["decode", "ingest", "overload", "collector", "tls", "lake", "logs", "minute"];
 
 /// Where the two sides of a benchmark run, as taskset(1) names it.
 struct Cores {
@@ -73,8 +76,10 @@ fn main() -> Result<()> {
             "collector" => collector::run(&corpus)?,
             "tls" => tls::run(&corpus)?,
             "lake" => lake::run()?,
-            // not a benchmark: what others are measured on
+            "logs" => logs::run()?,
+            // no benchmarks: what others are measured on
             "corpus" => peer_corpus::run()?,
+            "log-corpus" => peer_logs::run()?,
             "minute" => minute::run()?,
             other => bail!("there is no benchmark {other:?}: {}", SECTIONS.join(", ")),
         }

@@ -25,13 +25,13 @@ use crate::corpus::SEED;
 use crate::lake;
 
 /// Rows of a file.
-const FILE_ROWS: usize = 1_000_000;
+pub const FILE_ROWS: usize = 1_000_000;
 /// Traces that are looked for, and as many that are not there.
 const LOOKUPS: usize = 1_000;
 const KINDS: [&str; 6] = ["Unspecified", "Internal", "Server", "Client", "Producer", "Consumer"];
 const STATUSES: [&str; 3] = ["Unset", "Ok", "Error"];
 
-type Maps = MapBuilder<StringBuilder, StringBuilder>;
+pub type Maps = MapBuilder<StringBuilder, StringBuilder>;
 
 /// Writes the corpus.
 pub fn run() -> Result<()> {
@@ -74,7 +74,6 @@ pub fn run() -> Result<()> {
         "trace_ids": traces, "missing_ids": missing,
         "rare": {"key": "user.id", "value": user}, "common": {"key": "http.request.method", "value": "POST"},
         "service": "payment", "slow_nanos": 1_000_000_000_u64,
-        "term": "declined", "substring": "decl", "regex": "decl[a-z]+",
         "from": rfc3339(start), "to": rfc3339(end + 1_000_000_000),
     });
     fs::write(folder.join("queries.json"), serde_json::to_vec_pretty(&queries)?)?;
@@ -82,11 +81,11 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
-fn rfc3339(unix_nanos: u64) -> String {
+pub fn rfc3339(unix_nanos: u64) -> String {
     model::UnixNanos(i64::try_from(unix_nanos).unwrap_or(i64::MAX)).to_string()
 }
 
-fn text(pair: &KeyValue) -> String {
+pub fn text(pair: &KeyValue) -> String {
     match pair.value.as_ref().and_then(|value| value.value.as_ref()) {
         Some(Kind::StringValue(text)) => text.clone(),
         Some(Kind::IntValue(number)) => number.to_string(),
@@ -133,7 +132,7 @@ impl Default for Table {
     }
 }
 
-fn put(map: &mut Maps, attributes: &[KeyValue]) {
+pub fn put(map: &mut Maps, attributes: &[KeyValue]) {
     for pair in attributes {
         map.keys().append_value(&pair.key);
         map.values().append_value(text(pair));

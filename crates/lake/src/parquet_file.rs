@@ -10,7 +10,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
-use model::signal::{self, span};
+use model::signal::{self, log, span};
 use model::{Lsn, Signal};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -21,12 +21,11 @@ use parquet::schema::types::ColumnPath;
 
 use crate::file_entry::FORMAT_VERSION;
 use crate::rollup::Rollup;
-use crate::row_order::SLICE_ROWS;
+use crate::row_order::{GROUP_SLICES, SLICE_ROWS};
 use crate::sidecar::Builder;
 use crate::{LakeError, Level, Zone};
 
-/// Rows per row group: eight slices.
-const ROW_GROUP_ROWS: usize = 8 * SLICE_ROWS;
+const ROW_GROUP_ROWS: usize = GROUP_SLICES * SLICE_ROWS;
 /// Trace ids repeat within their trace; past this the rest of a row group is written plain.
 const TRACE_DICTIONARY_BYTES: usize = 4 << 20;
 
@@ -101,6 +100,11 @@ fn properties(signal: Signal, level: Level, range: (Lsn, Lsn)) -> Result<WriterP
     builder = without_dictionary(builder, signal::SPAN_ID, Encoding::PLAIN);
     for column in [signal.time_column(), signal::RECEIVED_TIME, signal::SEQ, signal::ROW] {
         builder = without_dictionary(builder, column, Encoding::DELTA_BINARY_PACKED);
+    }
+    if signal == Signal::Logs {
+        // bodies that do not repeat lie one behind the other with their lengths before them, as a search wants them
+        let body = ColumnPath::from(log::BODY);
+        builder = builder.set_column_encoding(body, Encoding::DELTA_LENGTH_BYTE_ARRAY);
     }
     if signal == Signal::Spans {
         builder = without_dictionary(builder, span::PARENT_SPAN_ID, Encoding::PLAIN);

@@ -15,9 +15,16 @@ use model::signal::{SERVICE, TRACE_ID, span};
 use model::{Signal, TraceId};
 
 /// Rows of a slice; the last one of a file may have fewer. Data pages hold no more rows than that.
-pub(crate) const SLICE_ROWS: usize = 16_384;
+pub const SLICE_ROWS: usize = 16_384;
+/// Slices of a row group; the last one of a file may have fewer.
+pub const GROUP_SLICES: usize = 8;
 /// Stands for "no trace"; an all-zero id is never stored.
 const NO_TRACE: u128 = 0;
+
+/// Slices of a file with so many rows.
+pub fn slices_of(rows: u64) -> usize {
+    usize::try_from(rows.div_ceil(SLICE_ROWS as u64)).unwrap_or(usize::MAX)
+}
 
 /// What the place of each row follows from: 24 bytes a row.
 #[derive(Debug, Default)]

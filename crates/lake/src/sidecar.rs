@@ -15,6 +15,7 @@
 //! | 1, 2 | filter and map of traces, [`crate::slice_index`] |
 //! | 3 | values by row group, [`crate::value_index`] |
 //! | 4, 5 | counts of spans, [`crate::rollup`] |
+//! | 16 | words of bodies by slice, [`crate::word_index`] |
 //!
 //! A reader passes over kinds it does not know.
 
@@ -30,7 +31,7 @@ use xorf::{BinaryFuse8, Descriptor};
 
 use crate::rollup::{self, Rollup};
 use crate::row_order::SLICE_ROWS;
-use crate::{FileEntry, LakeError, disk, row_order, slice_index, value_index};
+use crate::{FileEntry, LakeError, disk, row_order, slice_index, value_index, word_index};
 
 const MAGIC: [u8; 4] = *b"THIX";
 /// The layout written now.
@@ -49,13 +50,16 @@ pub(crate) struct Builder {
     traces: slice_index::Builder,
     /// `None` where values are not worth their index.
     values: Option<value_index::Builder>,
+    /// Of logs, where they have values.
+    words: Option<word_index::Builder>,
     rows: u64,
 }
 
 impl Builder {
     pub(crate) fn new(signal: Signal, with_values: bool) -> Self {
         let values = with_values.then(|| value_index::Builder::new(signal));
-        Self { traces: slice_index::Builder::default(), values, rows: 0 }
+        let words = (with_values && signal == Signal::Logs).then(word_index::Builder::default);
+        Self { traces: slice_index::Builder::default(), values, words, rows: 0 }
     }
 
     /// Takes in the next slice.
@@ -65,6 +69,9 @@ impl Builder {
         if let Some(values) = &mut self.values {
             values.add_slice(slice)?;
         }
+        if let Some(words) = &mut self.words {
+            words.add_slice(slice)?;
+        }
         Ok(())
     }
 
@@ -73,6 +80,7 @@ impl Builder {
         let mut sections = self.traces.finish();
         sections.extend(self.values.map(value_index::Builder::finish));
         sections.extend(rollup.into_iter().flat_map(rollup::sections));
+        sections.extend(self.words.map(word_index::Builder::finish));
         write_sections(&sections, file_bytes, file_checksum, self.rows)
     }
 }
@@ -195,6 +203,30 @@ pub(crate) fn filter_of(hashes: &[u64]) -> Option<Vec<u8>> {
     }
     out.extend(&filter.fingerprints);
     Some(out)
+}
+
+/// A section of filters: how many u32, then for each its length u32 (0 for none) and its bytes.
+pub(crate) fn write_filters(filters: &[Option<Vec<u8>>]) -> Vec<u8> {
+    let mut out = Vec::new();
+    out.extend((filters.len() as u32).to_le_bytes());
+    for filter in filters {
+        let filter = filter.as_deref().unwrap_or_default();
+        out.extend((filter.len() as u32).to_le_bytes());
+        out.extend(filter);
+    }
+    out
+}
+
+pub(crate) fn read_filters(section: &[u8]) -> Option<Vec<Option<BinaryFuse8>>> {
+    let mut cursor = Cursor(section);
+    let count = cursor.u32()?;
+    let mut filters = Vec::new();
+    for _ in 0..count {
+        let length = usize::try_from(cursor.u32()?).ok()?;
+        let filter = cursor.take(length)?;
+        filters.push(if filter.is_empty() { None } else { Some(read_filter(filter)?) });
+    }
+    cursor.0.is_empty().then_some(filters)
 }
 
 pub(crate) fn read_filter(section: &[u8]) -> Option<BinaryFuse8> {

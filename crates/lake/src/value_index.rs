@@ -17,13 +17,10 @@ use model::signal::{ATTRS_REST, KEY_ID, RESOURCE, span};
 use twox_hash::XxHash3_128;
 use xorf::{BinaryFuse8, Filter as _};
 
-use crate::row_order::{column, wrong};
-use crate::sidecar::{self, Cursor};
-use crate::{FileEntry, LakeError};
+use crate::row_order::{GROUP_SLICES, column, wrong};
+use crate::{FileEntry, LakeError, sidecar};
 
 pub(crate) const VALUES: u32 = 3;
-/// Slices of a row group.
-const GROUP_SLICES: usize = 8;
 
 /// Where a value stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,19 +100,12 @@ impl Builder {
         self.slices = 0;
     }
 
-    /// Number of groups u32, then for each its length u32 (0 for none) and its filter.
+    /// A list of filters, one for each row group.
     pub(crate) fn finish(mut self) -> (u32, Vec<u8>) {
         if self.slices > 0 {
             self.end_group();
         }
-        let mut out = Vec::new();
-        out.extend((self.groups.len() as u32).to_le_bytes());
-        for group in self.groups {
-            let filter = group.unwrap_or_default();
-            out.extend((filter.len() as u32).to_le_bytes());
-            out.extend(filter);
-        }
-        (VALUES, out)
+        (VALUES, sidecar::write_filters(&self.groups))
     }
 }
 
@@ -169,15 +159,7 @@ impl ValueIndex {
     }
 
     fn read(section: &[u8]) -> Option<Self> {
-        let mut cursor = Cursor(section);
-        let count = cursor.u32()?;
-        let mut groups = Vec::new();
-        for _ in 0..count {
-            let length = usize::try_from(cursor.u32()?).ok()?;
-            let filter = cursor.take(length)?;
-            groups.push(if filter.is_empty() { None } else { Some(sidecar::read_filter(filter)?) });
-        }
-        cursor.0.is_empty().then_some(Self { groups })
+        Some(Self { groups: sidecar::read_filters(section)? })
     }
 
     /// Of each row group, whether it may hold a row that has, of every set, one of its values (see [`value_hash`]).

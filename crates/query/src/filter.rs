@@ -16,6 +16,7 @@ use model::signal::{self, span};
 
 use crate::QueryError;
 use crate::entries::attribute_of;
+use crate::narrowing::Needs;
 
 /// Keys that start with this look at the resource alone.
 const RESOURCE_PREFIX: &str = "resource.";
@@ -71,10 +72,16 @@ impl AttributeFilter {
     }
 }
 
-/// What must be in a row group, for each filter that says so: one of these hashes.
-pub(crate) fn needs_of(filters: &[AttributeFilter], signal: model::Signal) -> Vec<Vec<u64>> {
-    let equal = filters.iter().filter(|filter| filter.op == FilterOp::Eq);
-    equal.filter_map(|filter| Places::of(&filter.key, signal).hashes(&filter.value)).collect()
+/// What the index of values must know of for the filters to hold.
+pub(crate) fn needs_of(filters: &[AttributeFilter], signal: model::Signal) -> Result<Needs, QueryError> {
+    let mut needs = Needs::default();
+    for filter in filters.iter().filter(|filter| filter.op == FilterOp::Eq) {
+        if let Some(hashes) = Places::of(&filter.key, signal).hashes(&filter.value) {
+            needs.values.push(hashes);
+            needs.conditions.push(filter.to_expr(signal)?);
+        }
+    }
+    Ok(needs)
 }
 
 /// A column by its exact name, which may contain dots.

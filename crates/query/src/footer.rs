@@ -3,12 +3,12 @@
 //! They are kept apart because they are needed at different rates: to look for a trace asks the index of every file, and
 //! needs the footer of the few files that hold it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lake::{FileEntry, SliceIndex, ValueIndex};
+use lake::{FileEntry, SliceIndex, ValueIndex, WordIndex};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::metadata::PageIndexPolicy;
 use runtime::metric;
@@ -17,8 +17,8 @@ use crate::QueryError;
 
 /// What an entry of a shelf costs besides its own bytes.
 const ENTRY_BYTES: usize = 256;
-/// One in so many answers of an index is compared with a scan of the file.
-const CHECK_EVERY: u64 = 4_096;
+/// Files whose index lied that are remembered; those are faults of ours, and not many.
+const MAX_DISTRUSTED: usize = 4_096;
 
 /// Opens the file behind an entry.
 pub(crate) fn open(entry: &FileEntry) -> Result<File, QueryError> {
@@ -34,19 +34,27 @@ pub(crate) fn unreadable(entry: &FileEntry, error: &dyn std::error::Error) -> Qu
 pub(crate) struct Footers {
     indexes: Shelf<Option<SliceIndex>>,
     values: Shelf<Option<ValueIndex>>,
+    words: Shelf<Option<WordIndex>>,
     footers: Shelf<ArrowReaderMetadata>,
     /// How often an index was believed.
     believed: AtomicU64,
+    /// One in so many answers of an index is compared with a scan of the file.
+    check_every: u64,
+    /// Names of files whose index was caught lying.
+    distrusted: Mutex<HashSet<String>>,
 }
 
 impl Footers {
     /// With a limit for each kind.
-    pub(crate) fn new(limit_bytes: usize) -> Self {
+    pub(crate) fn new(limit_bytes: usize, check_every: u64) -> Self {
         Self {
             indexes: Shelf::new(limit_bytes),
             values: Shelf::new(limit_bytes),
+            words: Shelf::new(limit_bytes),
             footers: Shelf::new(limit_bytes),
             believed: AtomicU64::new(1),
+            check_every,
+            distrusted: Mutex::default(),
         }
     }
 
@@ -54,6 +62,9 @@ impl Footers {
     pub(crate) fn index(&self, entry: &FileEntry) -> Arc<Option<SliceIndex>> {
         let bytes = |index: &Option<SliceIndex>| index.as_ref().map_or(0, SliceIndex::memory_bytes);
         let load = || {
+            if self.is_distrusted(entry) {
+                return Ok(None);
+            }
             let index = SliceIndex::open(entry);
             if let Err(error) = &index {
                 tracing::warn!(%error, file = entry.name, "lookups scan a file without its index");
@@ -69,20 +80,38 @@ impl Footers {
 
     /// Whether the next answer of an index is compared with one that does without it.
     pub(crate) fn wants_check(&self) -> bool {
-        self.believed.fetch_add(1, Ordering::Relaxed).is_multiple_of(CHECK_EVERY)
+        self.believed.fetch_add(1, Ordering::Relaxed).is_multiple_of(self.check_every)
     }
 
     /// Does without the index of a file from now on.
     pub(crate) fn distrust(&self, entry: &FileEntry) {
-        self.indexes.kept().put(&entry.name, Arc::new(None), ENTRY_BYTES, self.indexes.limit_bytes);
+        let mut distrusted = self.distrusted.lock().unwrap_or_else(PoisonError::into_inner);
+        if distrusted.len() < MAX_DISTRUSTED {
+            distrusted.insert(entry.name.clone());
+        }
+        drop(distrusted);
+        self.indexes.put(&entry.name, None);
+        self.values.put(&entry.name, None);
+        self.words.put(&entry.name, None);
+    }
+
+    fn is_distrusted(&self, entry: &FileEntry) -> bool {
+        self.distrusted.lock().unwrap_or_else(PoisonError::into_inner).contains(&entry.name)
     }
 
     /// Which values are in a file, read when that is not in memory; `None` when nothing is known of it. Blocking.
     pub(crate) fn values(&self, entry: &FileEntry) -> Arc<Option<ValueIndex>> {
         let bytes = |index: &Option<ValueIndex>| index.as_ref().map_or(0, ValueIndex::memory_bytes);
         // what is wrong with an index is said where traces are looked for, and by `lake verify`
-        let load = || Ok(ValueIndex::open(entry).ok().flatten());
+        let load = || Ok(if self.is_distrusted(entry) { None } else { ValueIndex::open(entry).ok().flatten() });
         self.values.get(&entry.name, bytes, load).unwrap_or_default()
+    }
+
+    /// Which words are in a file of logs, read when that is not in memory; `None` when nothing is known of it. Blocking.
+    pub(crate) fn words(&self, entry: &FileEntry) -> Arc<Option<WordIndex>> {
+        let bytes = |index: &Option<WordIndex>| index.as_ref().map_or(0, WordIndex::memory_bytes);
+        let load = || Ok(if self.is_distrusted(entry) { None } else { WordIndex::open(entry).ok().flatten() });
+        self.words.get(&entry.name, bytes, load).unwrap_or_default()
     }
 
     /// The footer of a file with its page index, read when it is not in memory. Blocking.
@@ -138,6 +167,11 @@ impl<T> Shelf<T> {
         let bytes = bytes(&thing) + ENTRY_BYTES;
         self.kept().put(name, Arc::clone(&thing), bytes, self.limit_bytes);
         Ok(thing)
+    }
+
+    /// In the place of what is there.
+    fn put(&self, name: &str, thing: T) {
+        self.kept().put(name, Arc::new(thing), ENTRY_BYTES, self.limit_bytes);
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept<T>> {

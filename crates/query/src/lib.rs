@@ -6,6 +6,7 @@
 //! and who is asking.
 
 mod admission;
+mod body;
 mod census;
 mod course;
 mod duplicates;

@@ -17,9 +17,11 @@ pub struct Limits {
     pub memory_bytes: usize,
     /// Temporary files of all queries together; then `Memory`.
     pub spill_bytes: u64,
-    /// Trace filters, footers for trace lookups and footers for searches kept in memory, so much for each of the three;
-    /// the least recently used go first.
+    /// Indexes of traces, of values and of words, footers for trace lookups and footers for searches kept in memory, so
+    /// much for each of the five; the least recently used go first.
     pub footer_cache_bytes: usize,
+    /// One in so many answers of an index is compared with a scan of the file; at least 1.
+    pub index_check_every: u64,
     /// Items of one page; a larger `limit` is an `Invalid` search.
     pub max_items: usize,
     /// Filters of one search; more are `Invalid`.
@@ -53,6 +55,7 @@ impl Default for Limits {
             memory_bytes: 64 << 20,
             spill_bytes: 1 << 30,
             footer_cache_bytes: 32 << 20,
+            index_check_every: 4_096,
             max_items: 1_000,
             max_filters: 32,
             trace_rows: 100_000,

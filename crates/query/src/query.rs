@@ -90,7 +90,7 @@ impl Query {
             .build()
             .map_err(|error| QueryError::Threads(error.to_string()))?;
         let engine = Engine::new(&lake.settings().dir, &limits)?;
-        let footers = Footers::new(limits.footer_cache_bytes);
+        let footers = Footers::new(limits.footer_cache_bytes, limits.index_check_every);
         let admission = Admission::new(&limits);
         let threads = Threads(Some(threads));
         Ok(Self { inner: Arc::new(Inner { lake, clock, limits, engine, footers, admission, threads }) })

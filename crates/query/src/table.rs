@@ -28,12 +28,13 @@ use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
-use lake::{FileEntry, Snapshot};
+use lake::{FileEntry, GROUP_SLICES, SLICE_ROWS, Snapshot};
 use model::signal::{self, log, span};
 use model::{Signal, TimeRange};
+use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 
 use crate::QueryError;
-use crate::narrowing::Groups;
+use crate::narrowing::Slices;
 
 /// Severity numbers below this are no errors; the zone of a log file counts from here on.
 const SEVERITY_ERROR: i8 = 17;
@@ -56,13 +57,13 @@ pub(crate) struct SnapshotTable {
     files: Vec<Arc<FileEntry>>,
     batches: Vec<RecordBatch>,
     selectivity: Selectivity,
-    groups: Groups,
+    slices: Slices,
 }
 
 impl SnapshotTable {
     pub(crate) fn new(snapshot: &Snapshot, selectivity: Selectivity) -> Self {
         let (files, batches) = (snapshot.files.clone(), snapshot.batches.clone());
-        Self { snapshot: snapshot.clone(), signal: snapshot.signal, files, batches, selectivity, groups: Groups::new() }
+        Self { snapshot: snapshot.clone(), signal: snapshot.signal, files, batches, selectivity, slices: Slices::new() }
     }
 
     /// Only what may hold rows of `range`. Rows outside of it may still be in: filter by time as well.
@@ -70,14 +71,20 @@ impl SnapshotTable {
         let files = snapshot.files.iter().filter(|file| file.overlaps(range)).cloned().collect();
         let frozen = snapshot.frozen().iter().filter(|frozen| frozen.overlaps(range));
         let batches = frozen.map(|frozen| frozen.records().clone()).collect();
-        Self { snapshot: snapshot.clone(), signal: snapshot.signal, files, batches, selectivity, groups: Groups::new() }
+        Self { snapshot: snapshot.clone(), signal: snapshot.signal, files, batches, selectivity, slices: Slices::new() }
     }
 
-    /// Only these row groups of these files.
-    pub(crate) fn of_groups(self, groups: &Groups) -> Self {
-        let wanted = self.files.iter().filter_map(|file| groups.get_key_value(&file.name));
-        let groups = wanted.map(|(name, groups)| (name.clone(), groups.clone())).collect();
-        Self { groups, ..self }
+    /// Only the rows of one file.
+    pub(crate) fn of_file(snapshot: &Snapshot, file: &Arc<FileEntry>, selectivity: Selectivity) -> Self {
+        let (files, batches) = (vec![Arc::clone(file)], Vec::new());
+        Self { snapshot: snapshot.clone(), signal: snapshot.signal, files, batches, selectivity, slices: Slices::new() }
+    }
+
+    /// Only these slices of these files.
+    pub(crate) fn of_slices(self, slices: &Slices) -> Self {
+        let wanted = self.files.iter().filter_map(|file| slices.get_key_value(&file.name));
+        let slices = wanted.map(|(name, slices)| (name.clone(), slices.clone())).collect();
+        Self { slices, ..self }
     }
 
     /// Whether there is nothing to read at all.
@@ -149,10 +156,8 @@ impl SnapshotTable {
         let mut partitioned = PartitionedFile::new("", file.bytes);
         let location = ObjectPath::parse(&file.name);
         partitioned.object_meta.location = location.map_err(|error| DataFusionError::External(Box::new(error)))?;
-        if let Some(groups) = self.groups.get(&file.name) {
-            let access = |reads: &bool| if *reads { RowGroupAccess::Scan } else { RowGroupAccess::Skip };
-            let plan = ParquetAccessPlan::new(groups.iter().map(access).collect());
-            partitioned = partitioned.with_extension(plan);
+        if let Some(slices) = self.slices.get(&file.name) {
+            partitioned = partitioned.with_extension(access(slices, file.zone.rows));
         }
         Ok(partitioned.with_statistics(Arc::new(statistics)))
     }
@@ -202,6 +207,26 @@ impl TableProvider for SnapshotTable {
             }
         }
     }
+}
+
+/// What to read of a file with so many rows: of each slice, whether.
+fn access(slices: &[bool], rows: u64) -> ParquetAccessPlan {
+    let mut left = usize::try_from(rows).unwrap_or(usize::MAX);
+    let mut groups = Vec::new();
+    for of_group in slices.chunks(GROUP_SLICES) {
+        let mut selectors = Vec::with_capacity(of_group.len());
+        for reads in of_group {
+            let rows = left.min(SLICE_ROWS);
+            left -= rows;
+            selectors.push(if *reads { RowSelector::select(rows) } else { RowSelector::skip(rows) });
+        }
+        groups.push(match (of_group.contains(&true), of_group.contains(&false)) {
+            (true, false) => RowGroupAccess::Scan,
+            (true, true) => RowGroupAccess::Selection(RowSelection::from(selectors)),
+            (false, _) => RowGroupAccess::Skip,
+        });
+    }
+    ParquetAccessPlan::new(groups)
 }
 
 /// The only place a query session can read files from: the lake's directory.

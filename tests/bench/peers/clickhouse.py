@@ -2,14 +2,14 @@
 
     python clickhouse.py CORPUS_DIR WORK_DIR --schema clickstack|clickstack-text|jaeger [--keep-page-cache]
 
-CORPUS_DIR holds spans/*.parquet and logs/*.parquet with the columns of the exporter's otel_traces and otel_logs, and
+CORPUS_DIR holds spans/*.parquet or logs/*.parquet with the columns of the exporter's otel_traces and otel_logs, and
 queries.json. The database is made anew in WORK_DIR. One JSON object goes to stdout, progress to stderr.
 
 *Ingest.* The corpus is first cut into slices of 100,000 rows in ClickHouse's own format with the columns of the
 table, which is what the exporter sends; this is not measured. Then each slice is inserted by a statement of its own,
 on one thread, and merges are waited for. The CPU time from the first insert to the last merge is `span_insert_cpu_s`;
 reading the slices alone, with the same columns and no table, is `span_read_cpu_s`; `insert_cpu_us_per_span` is the
-difference for each span. Logs follow in the same way. Nothing is optimised by hand: what merges left is what queries
+difference for each span. Logs, where there are any, follow in the same way. Nothing is optimised by hand: what merges left is what queries
 meet. There is no network and no collector, in the peer's favour.
 
 *Size.* From system.parts, active parts only, all tables that a signal fills.
@@ -17,7 +17,7 @@ meet. There is no network and no collector, in the peer's favour.
 *Queries.* Every query but the lookup of a trace is limited to the asked period. It runs once to warm up and five
 times for the median. ClickHouse remembers which granules a condition matched, so that a repetition costs less than
 the first question: `..._ms` is with this cache as it is by default, `..._uncached_ms` without. `..._rows` are rows
-answered, or the number counted. The log term must be one word of letters and digits, as ClickHouse splits words.
+answered, or the number counted. Words of logs must be letters and digits alone, as ClickHouse splits words.
 Lookups are answered as JSON lines, since their rows are counted. A cold lookup comes after the page cache was
 emptied, once for each trace; ClickHouse's own caches stay, except for that one. `--keep-page-cache` empties it file
 by file instead of the whole machine's.
@@ -133,18 +133,21 @@ def main():
         "slice_rows": SLICE_ROWS,
     }
     spans = sorted((arguments.corpus / "spans").glob("*.parquet"))
-    files = cut(database, spans, slices, schema.spans, SPAN_TYPES, schema.span_source())
-    figures |= ingest(database, schema.spans, files, "span")
+    if spans:
+        files = cut(database, spans, slices, schema.spans, SPAN_TYPES, schema.span_source())
+        figures |= ingest(database, schema.spans, files, "span")
     logs = sorted((arguments.corpus / "logs").glob("*.parquet")) if schema.logs else []
     if logs:
         files = cut(database, logs, slices, schema.logs, LOG_TYPES, {})
         figures |= ingest(database, schema.logs, files, "log")
     shutil.rmtree(slices)
     figures |= sizes(database, schema.logs, figures)
-    figures |= searches(database, schema.searches(wanted))
+    if spans:
+        figures |= searches(database, schema.searches(wanted))
     if logs:
         figures |= searches(database, schema.log_searches(wanted))
-    figures |= traces(database, schema, wanted, arguments.keep_page_cache)
+    if spans:
+        figures |= traces(database, schema, wanted, arguments.keep_page_cache)
     figures["peak_rss_mib"] = measure.peak_rss_mib()
     print(json.dumps(figures, indent=2))
 

@@ -234,13 +234,7 @@ class ClickStack:
 
     def log_searches(self, wanted):
         """Queries over logs: how many there are, and the newest of them."""
-        tokens = "hasAllTokens" if self.text_indexes else "hasToken"
-        like = wanted["substring"].replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        conditions = {
-            "log_term": f"{tokens}(lower(Body), lower({text(wanted['term'])}))",
-            "log_substring": f"Body LIKE {text('%' + like + '%')}",
-            "log_regex": f"match(Body, {text(wanted['regex'])})",
-        }
+        conditions = {asked["name"]: self.body(asked["kind"], asked["asked"]) for asked in wanted["logs"]}
         period = clause_between("toStartOfFiveMinutes(Timestamp)", wanted, "toStartOfFiveMinutes")
         period += " AND " + clause_between("Timestamp", wanted)
         queries = {}
@@ -251,6 +245,16 @@ class ClickStack:
                 WHERE {period} AND {condition}
                 ORDER BY (toStartOfFiveMinutes(Timestamp), Timestamp) DESC LIMIT 100"""
         return queries
+
+    def body(self, kind, asked):
+        """A word in either case, a text or an expression as written: what is asked most cheaply of each."""
+        if kind == "word":
+            tokens = "hasAllTokens" if self.text_indexes else "hasToken"
+            return f"{tokens}(lower(Body), lower({text(asked)}))"
+        if kind == "text":
+            like = asked.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+            return f"Body LIKE {text('%' + like + '%')}"
+        return f"match(Body, {text(asked)})"
 
 
 def newest_spans(period, condition):

@@ -6,8 +6,8 @@ use axum::extract::State;
 use model::Signal;
 use model::signal::log::SEVERITY_NAMES;
 use query::{LogSearch, Order};
-use serde::Deserialize;
-use utoipa::IntoParams;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -19,7 +19,9 @@ use crate::state::ApiState;
 use crate::wire::log::LogRecord;
 
 pub(crate) fn routes(state: &ApiState) -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(guarded(state, Need::Permission(Permission::ReadEvents), routes!(search_logs)))
+    OpenApiRouter::new()
+        .routes(guarded(state, Need::Permission(Permission::ReadEvents), routes!(search_logs)))
+        .routes(guarded(state, Need::Permission(Permission::ReadEvents), routes!(count_logs)))
 }
 
 /// Which log records to find: those that meet every condition.
@@ -37,6 +39,11 @@ struct SearchParams {
     service: Option<String>,
     /// Text that the body contains, upper and lower case alike.
     text: Option<String>,
+    /// Word that the body has, upper and lower case alike: letters and digits without anything in between.
+    word: Option<String>,
+    /// Regular expression that matches somewhere in the body (syntax of the Rust crate `regex`); `(?i)` in front makes
+    /// upper and lower case alike.
+    regex: Option<String>,
     /// Trace the record belongs to.
     trace_id: Option<String>,
     /// `key=value`, `key!=value`, `key` (is there) or `!key` (is not there); may be repeated.
@@ -60,22 +67,53 @@ async fn search_logs(
     Caller(caller): Caller,
     Params(asked): Params<SearchParams>,
 ) -> Result<Answer<Page<LogRecord>>, Problem> {
-    let trace_id = asked.trace_id.as_deref().map(str::parse).transpose();
-    let search = LogSearch {
-        range: params::range(asked.start.as_deref(), asked.end.as_deref(), &state.clock)?,
-        min_severity: min_severity(asked.min_severity.as_deref())?,
-        service: asked.service,
-        text: asked.text.filter(|text| !text.is_empty()),
-        trace_id: trace_id.map_err(|error: model::IdError| Problem::field("trace_id", error.to_string()))?,
-        filters: params::filters(&asked.filter)?,
-        order: order(asked.order.as_deref())?,
-        limit: params::limit(asked.limit.as_deref())?,
-        cursor: asked.cursor,
-    };
+    let search = asked.search(&state)?;
     let missing_files = state.query.missing(caller.tenant(), Signal::Logs, &search.range);
     let page = state.query.search_logs(caller.tenant(), search).await?;
     let items = page.items.into_iter().map(LogRecord::from).collect();
     Ok(Answer(Page { items, next_cursor: page.next_cursor, missing_files }))
+}
+
+/// How many log records meet every condition.
+#[derive(Debug, Serialize, ToSchema)]
+struct LogCount {
+    /// Log records that match.
+    count: u64,
+    /// Files of the time asked about that are damaged or gone: what is in them is not counted.
+    missing_files: Vec<String>,
+}
+
+/// Count log records. Order, limit and cursor of a search are not looked at.
+#[utoipa::path(get, path = "/logs/count", tag = "logs", params(SearchParams),
+    responses((status = 200, body = LogCount), (status = "4XX", body = Document, content_type = "application/problem+json")))]
+async fn count_logs(
+    State(state): State<ApiState>,
+    Caller(caller): Caller,
+    Params(asked): Params<SearchParams>,
+) -> Result<Answer<LogCount>, Problem> {
+    let search = asked.search(&state)?;
+    let missing_files = state.query.missing(caller.tenant(), Signal::Logs, &search.range);
+    let count = state.query.count_logs(caller.tenant(), search).await?;
+    Ok(Answer(LogCount { count, missing_files }))
+}
+
+impl SearchParams {
+    fn search(self, state: &ApiState) -> Result<LogSearch, Problem> {
+        let trace_id = self.trace_id.as_deref().map(str::parse).transpose();
+        Ok(LogSearch {
+            range: params::range(self.start.as_deref(), self.end.as_deref(), &state.clock)?,
+            min_severity: min_severity(self.min_severity.as_deref())?,
+            service: self.service,
+            text: self.text.filter(|text| !text.is_empty()),
+            word: self.word.filter(|word| !word.is_empty()),
+            regex: self.regex.filter(|regex| !regex.is_empty()),
+            trace_id: trace_id.map_err(|error: model::IdError| Problem::field("trace_id", error.to_string()))?,
+            filters: params::filters(&self.filter)?,
+            order: order(self.order.as_deref())?,
+            limit: params::limit(self.limit.as_deref())?,
+            cursor: self.cursor,
+        })
+    }
 }
 
 fn order(text: Option<&str>) -> Result<Order, Problem> {

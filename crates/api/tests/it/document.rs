@@ -58,6 +58,7 @@ async fn the_document_names_the_routes_people_were_promised() {
     for promised in [
         "get /api/v1/traces/search",
         "get /api/v1/traces/{trace_id}",
+        "get /api/v1/logs/count",
         "get /api/v1/logs/search",
         "get /api/v1/services",
         "get /api/v1/services/{name}/operations",

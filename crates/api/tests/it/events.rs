@@ -147,6 +147,8 @@ async fn wrong_requests_are_told_which_field_is_wrong() {
     user.get("/api/v1/traces/00000000000000000000000000000001").await.problem(404, "trace_id");
     user.get("/api/v1/logs/search?min_severity=25").await.problem(400, "min_severity");
     user.get("/api/v1/logs/search?order=up").await.problem(400, "order");
+    user.get("/api/v1/logs/search?regex=%28").await.problem(400, "regex");
+    user.get("/api/v1/logs/count?word=two+words").await.problem(400, "word");
     user.get("/api/v1/logs/search?trace_id=q").await.problem(400, "trace_id");
     user.get("/api/v1/services?cursor=%25").await.problem(400, "cursor");
     user.get("/api/v1/nothing").await.problem(404, "");
@@ -186,12 +188,18 @@ async fn logs_are_found_and_belong_to_their_trace() {
         "min_severity=warn",
         "min_severity=17",
         "text=login+REFUSED",
+        "word=REFUSED",
+        "regex=log.*refused",
         "filter=user.id=eve",
         &format!("trace_id={TRACE:032x}"),
     ] {
         let found = user.get(&format!("/api/v1/logs/search?{query}")).await.json();
         assert_eq!(found["items"].as_array().map(Vec::len), Some(1), "{query}: {found}");
         assert_eq!(found["items"][0]["log_id"], "1-0");
+    }
+    for (query, count) in [("", 2), ("word=refused", 1), ("word=refuse", 0)] {
+        let found = user.get(&format!("/api/v1/logs/count?{query}")).await.json();
+        assert_eq!(found, json!({"count": count, "missing_files": []}), "{query}");
     }
     let found = user.get("/api/v1/logs/search?order=asc&limit=1").await.json();
     assert_eq!(found["items"][0]["log_id"], "1-0");

@@ -5,22 +5,23 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{Expr, lit};
-use lake::Snapshot;
+use lake::{FileEntry, SLICE_ROWS, Snapshot};
 use model::signal::{ROW, SEQ, SERVICE, TRACE_ID, log};
 use model::view::Logs;
 use model::{LogId, Signal, SpanId, TenantId, TimeRange, TraceId, UnixNanos, Value};
 
 use super::windows::Windows;
 use super::{all, came_by, filters_of, in_range, newest_lsn, time_literal};
+use crate::body::Matcher;
 use crate::filter::{column, needs_of};
-use crate::narrowing::{Groups, narrow};
+use crate::narrowing::{Needs, Slices, matching, narrow};
 use crate::page::{Frame, LogCursor};
 use crate::query::Inner;
 use crate::table::{Selectivity, SnapshotTable};
 use crate::{AttributeFilter, Limits, Page, Query, QueryError};
 
-/// Longest text looked for in bodies.
-const MAX_TEXT_BYTES: usize = 4_096;
+/// Rows that an index leaves over which are read at once, not window by window.
+const FEW_ROWS: u64 = 16 * SLICE_ROWS as u64;
 
 /// Order of a log search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,6 +44,10 @@ pub struct LogSearch {
     pub service: Option<String>,
     /// Text that the body contains, upper and lower case alike; at most 4 KiB.
     pub text: Option<String>,
+    /// Word that the body has, upper and lower case alike: one run of letters and digits (see `lake::word`).
+    pub word: Option<String>,
+    /// Regular expression that matches somewhere in the body, in the syntax of the `regex` crate; at most 1 KiB.
+    pub regex: Option<String>,
     /// Trace the record belongs to.
     pub trace_id: Option<TraceId>,
     /// Conditions on attributes, at most `Limits::max_filters`.
@@ -63,6 +68,8 @@ impl LogSearch {
             min_severity: None,
             service: None,
             text: None,
+            word: None,
+            regex: None,
             trace_id: None,
             filters: Vec::new(),
             order: Order::NewestFirst,
@@ -108,59 +115,85 @@ impl Query {
     pub async fn search_logs(&self, tenant: &TenantId, search: LogSearch) -> Result<Page<LogHit>, QueryError> {
         let cursor = search.cursor.as_deref().map(LogCursor::decode).transpose()?;
         let range = cursor.map_or(search.range, |cursor| cursor.frame.range);
-        let conditions = conditions(&search, &range, self.limits())?;
+        let Asked { conditions, needs } = Asked::of(&search, &range, self.limits())?;
         let tenant = tenant.clone();
         self.run("logs", move |inner, _deadline| async move {
             let snapshot = inner.snapshot(&tenant, Signal::Logs, range);
             let through = cursor.map_or_else(|| newest_lsn(&snapshot), |cursor| cursor.frame.through);
-            let predicate = all([conditions, vec![in_range(Signal::Logs, &range), came_by(through)]].concat());
+            let mut conditions = conditions;
+            if newest_lsn(&snapshot) > through {
+                conditions.push(came_by(through));
+            }
             let frame = Frame { range, through };
-            let narrowed = narrow(&inner, snapshot, needs_of(&search.filters, Signal::Logs)).await?;
-            page(&inner, &narrowed, predicate, frame, cursor, &search).await
+            let narrowed = narrow(&inner, snapshot, needs).await?;
+            page(&inner, &narrowed, conditions, frame, cursor, &search).await
+        })
+        .await
+    }
+
+    /// How many log records meet the search; its order, limit and cursor are not looked at.
+    ///
+    /// # Errors
+    /// As [`Query::search_logs`].
+    pub async fn count_logs(&self, tenant: &TenantId, search: LogSearch) -> Result<u64, QueryError> {
+        let range = search.range;
+        let Asked { conditions, needs } = Asked::of(&search, &range, self.limits())?;
+        let tenant = tenant.clone();
+        self.run("log_count", move |inner, _deadline| async move {
+            let snapshot = inner.snapshot(&tenant, Signal::Logs, range);
+            let (snapshot, slices) = narrow(&inner, snapshot, needs).await?;
+            let table = SnapshotTable::new(&snapshot, Selectivity::Selective).of_slices(&slices);
+            if table.is_empty() {
+                return Ok(0);
+            }
+            matching(&inner, table, all([conditions, vec![in_range(Signal::Logs, &range)]].concat())).await
         })
         .await
     }
 }
 
-fn conditions(search: &LogSearch, range: &TimeRange, limits: &Limits) -> Result<Vec<Expr>, QueryError> {
-    let mut conditions = Vec::new();
-    conditions.extend(search.min_severity.map(|number| column(log::SEVERITY_NUMBER).gt_eq(lit(number))));
-    if let Some(service) = &search.service {
-        conditions.push(column(SERVICE).eq(lit(service.as_str())));
-    }
-    if let Some(trace) = search.trace_id {
-        conditions.push(column(TRACE_ID).eq(lit(ScalarValue::FixedSizeBinary(16, Some(trace.0.to_vec())))));
-    }
-    conditions.extend(filters_of(&search.filters, Signal::Logs, range, search.limit, limits)?);
-    match search.text.as_deref() {
-        Some(text) if text.len() > MAX_TEXT_BYTES => {
-            let reason = format!("must have at most {MAX_TEXT_BYTES} bytes, got {}", text.len());
-            return Err(QueryError::Invalid { field: "text", reason });
-        }
-        Some(text) if !text.is_empty() => conditions.push(column(log::BODY).ilike(lit(containing(text)))),
-        _ => {}
-    }
-    Ok(conditions)
+/// A search that was found to be one.
+struct Asked {
+    conditions: Vec<Expr>,
+    needs: Needs,
 }
 
-/// The LIKE pattern of texts that contain `text` literally.
-fn containing(text: &str) -> String {
-    let mut pattern = String::with_capacity(text.len() + 2);
-    pattern.push('%');
-    for c in text.chars() {
-        if matches!(c, '%' | '_' | '\\') {
-            pattern.push('\\');
+impl Asked {
+    fn of(search: &LogSearch, range: &TimeRange, limits: &Limits) -> Result<Self, QueryError> {
+        let mut conditions = Vec::new();
+        conditions.extend(search.min_severity.map(|number| column(log::SEVERITY_NUMBER).gt_eq(lit(number))));
+        if let Some(service) = &search.service {
+            conditions.push(column(SERVICE).eq(lit(service.as_str())));
         }
-        pattern.push(c);
+        if let Some(trace) = search.trace_id {
+            conditions.push(column(TRACE_ID).eq(lit(ScalarValue::FixedSizeBinary(16, Some(trace.0.to_vec())))));
+        }
+        conditions.extend(filters_of(&search.filters, Signal::Logs, range, search.limit, limits)?);
+        let mut needs = needs_of(&search.filters, Signal::Logs)?;
+        for matcher in matchers(search)? {
+            let condition = Arc::new(matcher);
+            if !condition.words().is_empty() {
+                needs.words.extend_from_slice(condition.words());
+                needs.conditions.push(condition.to_expr());
+            }
+            conditions.push(condition.to_expr());
+        }
+        Ok(Self { conditions, needs })
     }
-    pattern.push('%');
-    pattern
+}
+
+fn matchers(search: &LogSearch) -> Result<Vec<Matcher>, QueryError> {
+    let is_asked = |text: &&str| !text.is_empty();
+    let text = search.text.as_deref().filter(is_asked).map(Matcher::text);
+    let word = search.word.as_deref().map(Matcher::word);
+    let regex = search.regex.as_deref().filter(is_asked).map(Matcher::regex);
+    [word, text, regex].into_iter().flatten().collect()
 }
 
 async fn page(
     inner: &Arc<Inner>,
-    (snapshot, groups): &(Snapshot, Groups),
-    mut predicate: Expr,
+    (snapshot, slices): &(Snapshot, Slices),
+    mut conditions: Vec<Expr>,
     frame: Frame,
     cursor: Option<LogCursor>,
     search: &LogSearch,
@@ -168,19 +201,21 @@ async fn page(
     let newest_first = search.order == Order::NewestFirst;
     let mut range = frame.range;
     if let Some(cursor) = cursor {
-        predicate = predicate.and(beyond(&cursor, newest_first));
+        conditions.push(beyond(&cursor, newest_first));
         match search.order {
             Order::NewestFirst => range.end = range.end.min(cursor.time.plus(1)),
             Order::OldestFirst => range.start = range.start.max(cursor.time),
         }
     }
     let mut hits = Vec::new();
-    for window in Windows::over(snapshot, &range, newest_first) {
+    let windows = Windows::over(snapshot, &range, newest_first);
+    let has_few_rows = !slices.is_empty() && rows_left(snapshot, slices) <= FEW_ROWS;
+    for window in if has_few_rows { windows.at_once() } else { windows } {
         // one more than the page holds tells whether there is a next page
         let wanted = search.limit + 1 - hits.len();
-        let table = SnapshotTable::within(snapshot, &window, Selectivity::Selective).of_groups(groups);
+        let table = SnapshotTable::within(snapshot, &window, Selectivity::Selective).of_slices(slices);
         if !table.is_empty() {
-            let matching = predicate.clone().and(in_range(Signal::Logs, &window));
+            let matching = all([conditions.clone(), vec![in_range(Signal::Logs, &window)]].concat());
             for batch in records(inner, table, matching, newest_first, wanted).await? {
                 push_hits(&batch, &mut hits)?;
             }
@@ -194,6 +229,16 @@ async fn page(
     let last = hits.last().filter(|_| more);
     let next_cursor = last.map(|hit: &LogHit| LogCursor { frame, time: hit.time, id: hit.id }.encode());
     Ok(Page { items: hits, next_cursor })
+}
+
+/// Rows that have to be looked at, at most.
+fn rows_left(snapshot: &Snapshot, slices: &Slices) -> u64 {
+    let of_file = |file: &Arc<FileEntry>| match slices.get(&file.name) {
+        Some(slices) => (slices.iter().filter(|reads| **reads).count() * SLICE_ROWS) as u64,
+        None => file.zone.rows,
+    };
+    let in_memory = snapshot.batches.iter().map(|batch| batch.num_rows() as u64);
+    snapshot.files.iter().map(of_file).chain(in_memory).sum()
 }
 
 async fn records(

@@ -59,7 +59,7 @@ fn filters_of(
     filters.iter().map(|filter| filter.to_expr(signal)).collect()
 }
 
-fn all(conditions: Vec<Expr>) -> Expr {
+pub(crate) fn all(conditions: Vec<Expr>) -> Expr {
     conditions.into_iter().reduce(Expr::and).unwrap_or_else(|| lit(true))
 }
 

@@ -23,7 +23,7 @@ use super::summary::{self, Ask};
 use super::windows::Windows;
 use super::{all, came_by, filters_of, in_range, newest_lsn, time_literal};
 use crate::filter::{column, needs_of};
-use crate::narrowing::{Groups, narrow};
+use crate::narrowing::{Slices, narrow};
 use crate::page::{Frame, TraceCursor};
 use crate::query::{Inner, blocking};
 use crate::table::{Selectivity, SnapshotTable};
@@ -162,10 +162,10 @@ impl Query {
             let through = cursor.map_or_else(|| newest_lsn(&snapshot), |cursor| cursor.frame.through);
             let predicate = all([conditions, vec![in_range(Signal::Spans, &range), came_by(through)]].concat());
             let frame = Frame { range, through };
-            let (snapshot, groups) = narrow(&inner, snapshot, needs_of(&search.filters, Signal::Spans)).await?;
+            let (snapshot, slices) = narrow(&inner, snapshot, needs_of(&search.filters, Signal::Spans)?).await?;
             let snapshot = Arc::new(snapshot);
             let limit = search.limit;
-            let walk = Walk { inner, tenant, snapshot, groups, predicate, frame, cursor, limit, deadline };
+            let walk = Walk { inner, tenant, snapshot, slices, predicate, frame, cursor, limit, deadline };
             walk.page().await
         })
         .await
@@ -193,7 +193,7 @@ struct Walk {
     inner: Arc<Inner>,
     tenant: TenantId,
     snapshot: Arc<Snapshot>,
-    groups: Groups,
+    slices: Slices,
     predicate: Expr,
     frame: Frame,
     cursor: Option<TraceCursor>,
@@ -245,7 +245,7 @@ impl Walk {
         position: Option<Candidate>,
         wanted: usize,
     ) -> Result<Vec<Candidate>, QueryError> {
-        let table = SnapshotTable::within(&self.snapshot, window, Selectivity::Selective).of_groups(&self.groups);
+        let table = SnapshotTable::within(&self.snapshot, window, Selectivity::Selective).of_slices(&self.slices);
         if table.is_empty() {
             return Ok(Vec::new());
         }

@@ -27,6 +27,11 @@ impl Windows {
         let left = TimeRange { start: range.start.max(bounds.start), end: range.end.min(bounds.end) };
         Self { left, width_nanos: FIRST_NANOS, newest_first }
     }
+
+    /// One window, where so little is left to read that planning several would cost more.
+    pub(crate) fn at_once(self) -> Self {
+        Self { width_nanos: i64::MAX, ..self }
+    }
 }
 
 impl Iterator for Windows {

@@ -40,12 +40,48 @@ async fn every_condition_finds_its_records_newest_first() {
         assert_eq!(house.find_logs(|search| search.text = Some("0%_s".into())).await, [failed]);
         assert_eq!(house.find_logs(|search| search.text = Some("g%n".into())).await, [] as [&str; 0], "no pattern");
         assert_eq!(house.find_logs(|search| search.text = Some("\\".into())).await, [] as [&str; 0]);
+        assert_eq!(house.find_logs(|search| search.word = Some("FAILED".into())).await, [failed]);
+        assert_eq!(house.find_logs(|search| search.word = Some("gRÖße".into())).await, ["login page Größe"]);
+        assert_eq!(
+            house.find_logs(|search| search.word = Some("fail".into())).await,
+            [] as [&str; 0],
+            "part of a word"
+        );
+        assert_eq!(house.find_logs(|search| search.regex = Some("^(Login|ready)".into())).await, ["ready", failed]);
+        assert_eq!(house.find_logs(|search| search.regex = Some("login".into())).await, ["login page Größe"]);
+        let both = house.find_logs(|search| {
+            search.word = Some("login".into());
+            search.regex = Some(r"\d%".into());
+        });
+        assert_eq!(both.await, [failed]);
+        for (text, count) in [(None, 5), (Some("login"), 2), (Some("nowhere"), 0)] {
+            let search = LogSearch { text: text.map(str::to_owned), ..LogSearch::in_range(LAST_HOUR, 1) };
+            assert_eq!(house.query.count_logs(&acme(), search).await.unwrap(), count, "{text:?}");
+        }
         assert_eq!(house.find_logs(|search| search.trace_id = Some(trace_id(7))).await, [failed]);
         assert_eq!(house.find_logs(|search| search.filters = vec![filter("user.id", Eq, "u1")]).await, [failed]);
         assert_eq!(house.find_logs(|search| search.filters = vec![filter("attempt", Eq, "3")]).await, [failed]);
         assert_eq!(house.find_logs(|search| search.filters = vec![filter("attempt", Exists, "")]).await, [failed]);
         assert_eq!(house.find_logs(|search| search.range.start = ago(3_000)).await.len(), 3);
         assert_eq!(house.find_logs(|search| search.range.end = ago(3_000)).await, [failed, "starting"]);
+    }
+}
+
+#[tokio::test]
+async fn a_condition_on_bodies_that_is_none_is_refused() {
+    let house = House::new().await;
+    let long = "a".repeat(1_025);
+    for (field, asked) in [
+        ("word", LogSearch { word: Some("two words".into()), ..LogSearch::in_range(LAST_HOUR, 1) }),
+        ("word", LogSearch { word: Some(long.clone()), ..LogSearch::in_range(LAST_HOUR, 1) }),
+        ("regex", LogSearch { regex: Some("(".into()), ..LogSearch::in_range(LAST_HOUR, 1) }),
+        ("regex", LogSearch { regex: Some(long.clone()), ..LogSearch::in_range(LAST_HOUR, 1) }),
+        ("regex", LogSearch { regex: Some(r"(\w{100}){100}".into()), ..LogSearch::in_range(LAST_HOUR, 1) }),
+        ("text", LogSearch { text: Some(long.repeat(4)), ..LogSearch::in_range(LAST_HOUR, 1) }),
+    ] {
+        let error = house.query.search_logs(&acme(), asked.clone()).await.unwrap_err();
+        assert!(matches!(&error, query::QueryError::Invalid { field: found, .. } if *found == field), "{error}");
+        assert_eq!(house.query.count_logs(&acme(), asked).await.unwrap_err().kind(), error.kind());
     }
 }
 
