@@ -105,7 +105,9 @@ fn ask(server: &Server) -> Result<()> {
         }
         rows.push(format!("| {what} | {found} | {} |", figures.join(" | ")));
     }
-    println!("\n| question | lines found | count p50 ms | CPU ms | newest 100 p50 ms | CPU ms |\n|---|---|---|---|---|---|");
+    println!(
+        "\n| question | lines found | count p50 ms | CPU ms | newest 100 p50 ms | CPU ms |\n|---|---|---|---|---|---|"
+    );
     println!("{}\n", rows.join("\n"));
     Ok(())
 }
