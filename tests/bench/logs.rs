@@ -94,16 +94,20 @@ fn ask(server: &Server) -> Result<()> {
                 let items = answer["items"].as_array().map_or(0, Vec::len) as u64;
                 ensure!(items == found.min(100), "{what}: {items} of {found}");
             }
-            let mut took = Vec::new();
+            let (before, mut took) = (usage::cpu_seconds(server.pid())?, Vec::new());
             for _ in 0..SEARCHES {
                 let asked = Instant::now();
                 server.get(&path)?;
                 took.push(asked.elapsed().as_secs_f64() * 1e3);
             }
-            figures.push(median(took));
+            let cpu_seconds = usage::cpu_seconds(server.pid())? - before;
+            figures.push(format!("{:.1} | {:.0}", median(took), cpu_seconds * 1e3 / SEARCHES as f64));
         }
-        rows.push(format!("| {what} | {found} | {:.1} | {:.1} |", figures[0], figures[1]));
+        rows.push(format!("| {what} | {found} | {} |", figures.join(" | ")));
     }
-    println!("\n| question | lines | count, p50 ms | newest 100, p50 ms |\n|---|---|---|---|\n{}\n", rows.join("\n"));
+    println!(
+        "\n| question | lines found | count p50 ms | CPU ms | newest 100 p50 ms | CPU ms |\n|---|---|---|---|---|---|"
+    );
+    println!("{}\n", rows.join("\n"));
     Ok(())
 }

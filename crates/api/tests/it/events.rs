@@ -189,7 +189,7 @@ async fn logs_are_found_and_belong_to_their_trace() {
         "min_severity=17",
         "text=login+REFUSED",
         "word=REFUSED",
-        "regex=log.*refused",
+        "regex=Log.*refused",
         "filter=user.id=eve",
         &format!("trace_id={TRACE:032x}"),
     ] {
