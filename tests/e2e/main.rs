@@ -9,7 +9,6 @@ mod clients;
 mod damage;
 mod demo;
 mod doctor;
-mod kill;
 mod malformed;
 mod offline;
 mod own_traces;

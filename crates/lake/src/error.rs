@@ -91,6 +91,16 @@ pub enum LakeError {
         /// The column.
         column: &'static str,
     },
+    /// A file has a layout that a newer program wrote. It is left alone.
+    #[error("{file} has layout {version}, written by a newer program; this one reads up to {newest}")]
+    NewerLayout {
+        /// The file.
+        file: String,
+        /// Its layout.
+        version: u32,
+        /// The newest known.
+        newest: u32,
+    },
     /// The bytes of a file are not those that were written.
     #[error("file {path} is damaged: checksum {found:08x}, expected {expected:08x}", path = path.display())]
     Checksum {

@@ -8,6 +8,7 @@ use runtime::Database;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, Transaction};
 
+use crate::file_entry::FORMAT_VERSION;
 use crate::layout::Layout;
 use crate::{FileEntry, LakeError, Level, Partition, Zone};
 
@@ -190,6 +191,10 @@ fn read_row(row: &SqliteRow, layout: &Layout) -> Result<CatalogFile, LakeError> 
     let services: Option<BTreeSet<String>> =
         services.map(serde_json::from_str).transpose().map_err(|_| unreadable("services"))?;
     let state = text("state")?;
+    let version = u32::try_from(read("format_version")?).map_err(|_| unreadable("format_version"))?;
+    if version > FORMAT_VERSION {
+        return Err(LakeError::NewerLayout { file: name, version, newest: FORMAT_VERSION });
+    }
     let small = |column| u32::try_from(read(column)?).map_err(|_| unreadable(column));
     let entry = FileEntry {
         path: layout.path(&name),
@@ -200,7 +205,7 @@ fn read_row(row: &SqliteRow, layout: &Layout) -> Result<CatalogFile, LakeError> 
         bytes: read("bytes")?.cast_unsigned(),
         index_bytes: read("index_bytes")?.cast_unsigned(),
         checksum_crc32c: small("checksum_crc32c")?,
-        format_version: small("format_version")?,
+        format_version: version,
         min_lsn: Lsn(read("min_lsn")?.cast_unsigned()),
         max_lsn: Lsn(read("max_lsn")?.cast_unsigned()),
         created_unix_nanos: read("created_unix_nanos")?,
