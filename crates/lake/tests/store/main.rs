@@ -10,6 +10,7 @@ mod jump;
 mod kept;
 mod memory;
 mod merge;
+mod newer;
 mod odd;
 mod retention;
 mod rot;
