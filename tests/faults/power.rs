@@ -219,7 +219,7 @@ fn a_process_that_dies_between_writing_committing_and_trimming_leaves_every_row_
         println!("crash points: skipped, {reason}");
         return Ok(());
     }
-    let each = rounds("TRACEHOUND_CRASHES", 40, 500);
+    let each = rounds("TRACEHOUND_CRASHES", 25, 500);
     let mut dice = Dice::from_environment("TRACEHOUND_CRASH_SEED", 1);
     let lives = record(dice.roll() >> 40)?;
     for (point, is_next) in POINTS {

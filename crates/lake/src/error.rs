@@ -83,6 +83,12 @@ pub enum LakeError {
     /// The catalog's tables could not be made.
     #[error(transparent)]
     Migrate(#[from] runtime::database::DatabaseError),
+    /// The catalog's tables are not as they were written: which files there are is not known.
+    #[error("the catalog is damaged ({found}); put the database back from a copy")]
+    CatalogDamaged {
+        /// The first thing that is wrong.
+        found: String,
+    },
     /// A catalog row that this version did not write and cannot read.
     #[error("catalog row {file} has an unreadable {column}")]
     CatalogRow {
