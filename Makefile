@@ -56,12 +56,13 @@ conformance: ## the 70 checks of docs/guides/otlp.md, one line each, and how man
 	cargo test --locked --workspace --no-run
 	{ cargo test --locked --workspace --no-fail-fast -- otlp_ || true; } 2>&1 | target/debug/conformance 2>target/conformance.log
 
-faults: fuzz ## kill -9 under load, 200 rounds; 10,000 malformed requests; abuse of HTTP/2; the log's own fault tests; fuzzing
+faults: fuzz ## the full form of docs/faults.md: kills, power cuts, full disks, damage, ...; 10,000 malformed requests; abuse of HTTP/2; fuzzing
+	cargo build --locked --release -p server
 	cargo test --locked --workspace --no-run
-	TRACEHOUND_KILL_ROUNDS=200 cargo test --locked --workspace --test e2e kill -- --nocapture
+	tests/faults/released.sh
+	TRACEHOUND_FAULTS=full cargo test --locked --workspace --test it --test store -- --nocapture
 	TRACEHOUND_MALFORMED=10000 cargo test --locked --workspace --test e2e malformed -- --nocapture --test-threads=1
 	cargo test --locked --workspace --test e2e abuse -- --nocapture --test-threads=1
-	cargo test --locked --workspace --test it --test store
 
 FUZZ_SECS ?= 60
 

@@ -12,7 +12,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use reqwest::blocking::{Client, ClientBuilder, Response};
 use serde_json::Value;
 
@@ -130,8 +130,13 @@ impl Server {
         Self::start_command(command)
     }
 
-    pub(crate) fn start_command(mut command: Command) -> Result<Self> {
+    /// Starts what a command says, made by [`serve_command`] or around one; waits until it is ready.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_command(mut command: Command) -> Result<Self> {
         let client = client().build()?;
+        let has_key = !command.get_args().any(|flag| flag == "--no-auth");
         let started = Instant::now();
         let mut process = command.stdout(Stdio::piped()).spawn().context("binary does not start")?;
         let lines = read_lines(process.stdout.take().context("has a stdout")?);
@@ -145,13 +150,13 @@ impl Server {
             ready_after: Duration::ZERO,
             client,
         };
-        server.read_greeting(&lines)?;
+        server.read_greeting(&lines, has_key)?;
         wait_for("readiness", || server.get("/readyz").map(drop))?;
         server.ready_after = started.elapsed();
         Ok(server)
     }
 
-    fn read_greeting(&mut self, lines: &mpsc::Receiver<String>) -> Result<()> {
+    fn read_greeting(&mut self, lines: &mpsc::Receiver<String>, has_key: bool) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         while self.http.is_empty() || self.base.is_empty() || self.grpc.is_empty() {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -159,11 +164,9 @@ impl Server {
             self.read_greeting_line(&line);
         }
         // the key comes right after the addresses, or not at all
-        while let Ok(line) = lines.recv_timeout(Duration::from_millis(500)) {
+        while has_key && self.key.is_none() {
+            let Ok(line) = lines.recv_timeout(Duration::from_millis(500)) else { break };
             self.read_greeting_line(&line);
-            if self.key.is_some() {
-                break;
-            }
         }
         Ok(())
     }
@@ -262,23 +265,22 @@ impl Server {
         Ok(())
     }
 
+    /// Waits for the end of a process that was told to end in another way.
+    ///
+    /// # Errors
+    /// When it does not end within [`PATIENCE`].
+    pub fn wait(mut self) -> Result<ExitStatus> {
+        wait_for("the end of the server", || self.process.try_wait()?.context("the server runs"))
+    }
+
     /// SIGTERM, then waits for the end.
     ///
     /// # Errors
     /// When it does not end within [`PATIENCE`].
-    pub fn stop(mut self) -> Result<ExitStatus> {
+    pub fn stop(self) -> Result<ExitStatus> {
         let sent = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status()?;
         ensure!(sent.success(), "SIGTERM could not be sent");
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.process.try_wait()? {
-                return Ok(status);
-            }
-            if Instant::now() > deadline {
-                bail!("the server did not stop at SIGTERM");
-            }
-            std::thread::sleep(LOOK_EVERY);
-        }
+        self.wait()
     }
 }
 

@@ -83,6 +83,12 @@ pub enum LakeError {
     /// The catalog's tables could not be made.
     #[error(transparent)]
     Migrate(#[from] runtime::database::DatabaseError),
+    /// The catalog's tables are not as they were written: which files there are is not known.
+    #[error("the catalog is damaged ({found}); put the database back from a copy")]
+    CatalogDamaged {
+        /// The first thing that is wrong.
+        found: String,
+    },
     /// A catalog row that this version did not write and cannot read.
     #[error("catalog row {file} has an unreadable {column}")]
     CatalogRow {
@@ -90,6 +96,16 @@ pub enum LakeError {
         file: String,
         /// The column.
         column: &'static str,
+    },
+    /// A file has a layout that a newer program wrote. It is left alone.
+    #[error("{file} has layout {version}, written by a newer program; this one reads up to {newest}")]
+    NewerLayout {
+        /// The file.
+        file: String,
+        /// Its layout.
+        version: u32,
+        /// The newest known.
+        newest: u32,
     },
     /// The bytes of a file are not those that were written.
     #[error("file {path} is damaged: checksum {found:08x}, expected {expected:08x}", path = path.display())]

@@ -19,6 +19,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use model::{Lsn, TenantId};
+use runtime::directory;
 
 const MAGIC: &[u8; 8] = b"THCKPT\0\0";
 const VERSION: u32 = 1;
@@ -46,7 +47,7 @@ impl CheckpointFile {
     /// # Errors
     /// When the folder cannot be made.
     pub fn open(folder: &Path) -> io::Result<Self> {
-        fs::create_dir_all(folder)?;
+        directory::make(folder)?;
         Ok(Self { path: folder.join("checkpoint") })
     }
 

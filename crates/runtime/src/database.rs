@@ -8,6 +8,10 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 
 /// How long a writer waits for another before it gives up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Migration versions that each crate has.
+const VERSIONS_PER_CRATE: i64 = 100;
+/// The newest migration of one crate that is applied and not known.
+const APPLIED: &str = "select max(version) from _sqlx_migrations where version > ? and version <= ?";
 /// Connections for reading.
 const READERS: u32 = 4;
 
@@ -22,7 +26,17 @@ pub enum DatabaseError {
         /// What SQLite said.
         source: sqlx::Error,
     },
-    /// A table of this version could not be made, or the file was written by a newer version.
+    /// A newer version made tables that this one does not know. They are left alone.
+    #[error("the tables of {owner} are of version {found}, made by a newer program; this one knows up to {newest}")]
+    Newer {
+        /// The crate that owns the tables.
+        owner: &'static str,
+        /// What is there.
+        found: i64,
+        /// What is known.
+        newest: i64,
+    },
+    /// A table of this version could not be made.
     #[error("cannot bring the tables of {owner} up to date: {source}")]
     Migrate {
         /// The crate that owns the tables.
@@ -70,11 +84,21 @@ impl Database {
     /// within its hundred (lake 1xx, alerts 2xx, access 3xx, pipeline 4xx).
     ///
     /// # Errors
-    /// [`DatabaseError::Migrate`].
+    /// [`DatabaseError::Newer`], [`DatabaseError::Migrate`].
     pub async fn migrate(&self, owner: &'static str, mut migrator: Migrator) -> Result<(), DatabaseError> {
+        let newest = migrator.iter().map(|step| step.version).max().unwrap_or(0);
         // the table of applied migrations is shared; each crate sees the others' as missing
         migrator.set_ignore_missing(true);
-        migrator.run(&self.writer).await.map_err(|source| DatabaseError::Migrate { owner, source })
+        let failed = |source| DatabaseError::Migrate { owner, source };
+        migrator.run(&self.writer).await.map_err(failed)?;
+        let last = newest / VERSIONS_PER_CRATE * VERSIONS_PER_CRATE + VERSIONS_PER_CRATE - 1;
+        let found: Option<i64> = sqlx::query_scalar(APPLIED)
+            .bind(newest)
+            .bind(last)
+            .fetch_one(&self.writer)
+            .await
+            .map_err(|source| failed(source.into()))?;
+        found.map_or(Ok(()), |found| Err(DatabaseError::Newer { owner, found, newest }))
     }
 
     /// Closes every connection, folding SQLite's own log into the file.

@@ -1,11 +1,12 @@
 //! What every room stands on and none wants to write twice.
 //!
-//! *Owns* the clock, randomness, background tasks and their stop, the database handle, the outgoing HTTP client, the
-//! capped inflate, listening sockets, error kinds, and the names of metrics. *Promises* that time, dice, sockets and
+//! *Owns* the clock, randomness, background tasks and their stop, the database handle, the making of directories,
+//! the outgoing HTTP client, the capped inflate, listening sockets, error kinds, and the names of metrics. *Promises* that time, dice, sockets and
 //! decompression have one door each. *Refuses to know* any signal.
 
 pub mod clock;
 pub mod database;
+pub mod directory;
 pub mod egress;
 pub mod error;
 pub mod inflate;

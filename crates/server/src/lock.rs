@@ -1,8 +1,10 @@
 //! One process per data directory.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+
+use runtime::directory;
 
 /// Why the data directory is not ours.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +39,7 @@ pub struct DirectoryLock {
 /// [`LockError::InUse`] names the process that holds it.
 pub fn lock(folder: &Path) -> Result<DirectoryLock, LockError> {
     let failed = |source| LockError::Io { folder: folder.to_owned(), source };
-    fs::create_dir_all(folder).map_err(failed)?;
+    directory::make(folder).map_err(failed)?;
     let path = folder.join("lock");
     let mut file = File::options().create(true).truncate(false).read(true).write(true).open(path).map_err(failed)?;
     match file.try_lock() {

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use metrics::counter;
 use model::Lsn;
-use runtime::metric;
+use runtime::{directory, metric};
 
 use crate::cursor::Cursors;
 use crate::frame::MIN_FRAME_BYTES;
@@ -57,7 +57,7 @@ pub(crate) struct Recovered {
 /// Reads the directory, mends what a crash left, and says where to go on.
 pub(crate) fn recover(settings: &Settings) -> Result<Recovered, WalError> {
     let dir = &settings.dir;
-    fs::create_dir_all(dir).map_err(WalError::io("make directory", dir))?;
+    directory::make(dir).map_err(WalError::io("make directory", dir))?;
     let mut recovery = Recovery::default();
     let cursors = Cursors::load(dir).map_err(WalError::io("read cursors in", dir))?;
     recovery.cursors_lost = cursors.is_none();

@@ -8,6 +8,7 @@ use runtime::Database;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, Transaction};
 
+use crate::file_entry::FORMAT_VERSION;
 use crate::layout::Layout;
 use crate::{FileEntry, LakeError, Level, Partition, Zone};
 
@@ -20,6 +21,9 @@ const EPOCH: &str = include_str!("epoch.sql");
 const RETIRE_LIVE: &str = include_str!("retire_live.sql");
 const MARK: &str = include_str!("mark.sql");
 const ADVANCE_MARK: &str = include_str!("advance_mark.sql");
+
+/// Say `ok`, or what is wrong with a table and its index.
+const CHECKS: [&str; 2] = ["pragma integrity_check(lake_files)", "pragma integrity_check(lake_mark)"];
 
 /// What the lake thinks of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +68,14 @@ impl Catalog {
     /// Opens it for writing: whoever had it before can commit nothing any more.
     pub(crate) async fn open(db: Database) -> Result<Self, LakeError> {
         db.migrate("lake", sqlx::migrate!("./migrations")).await?;
+        // rows of a damaged page are passed over in silence; that they are in one of table and index only is seen
+        for check in CHECKS {
+            let found: Vec<String> =
+                sqlx::query_scalar(check).fetch_all(&db.writer).await.map_err(LakeError::catalog("check"))?;
+            if let Some(found) = found.into_iter().find(|found| found != "ok") {
+                return Err(LakeError::CatalogDamaged { found });
+            }
+        }
         let epoch = sqlx::query_scalar(CLAIM).fetch_one(&db.writer).await.map_err(LakeError::catalog("claim"))?;
         Ok(Self { db, epoch: Some(epoch) })
     }
@@ -190,6 +202,10 @@ fn read_row(row: &SqliteRow, layout: &Layout) -> Result<CatalogFile, LakeError> 
     let services: Option<BTreeSet<String>> =
         services.map(serde_json::from_str).transpose().map_err(|_| unreadable("services"))?;
     let state = text("state")?;
+    let version = u32::try_from(read("format_version")?).map_err(|_| unreadable("format_version"))?;
+    if version > FORMAT_VERSION {
+        return Err(LakeError::NewerLayout { file: name, version, newest: FORMAT_VERSION });
+    }
     let small = |column| u32::try_from(read(column)?).map_err(|_| unreadable(column));
     let entry = FileEntry {
         path: layout.path(&name),
@@ -200,7 +216,7 @@ fn read_row(row: &SqliteRow, layout: &Layout) -> Result<CatalogFile, LakeError> 
         bytes: read("bytes")?.cast_unsigned(),
         index_bytes: read("index_bytes")?.cast_unsigned(),
         checksum_crc32c: small("checksum_crc32c")?,
-        format_version: small("format_version")?,
+        format_version: version,
         min_lsn: Lsn(read("min_lsn")?.cast_unsigned()),
         max_lsn: Lsn(read("max_lsn")?.cast_unsigned()),
         created_unix_nanos: read("created_unix_nanos")?,
@@ -214,6 +230,11 @@ fn read_row(row: &SqliteRow, layout: &Layout) -> Result<CatalogFile, LakeError> 
         },
         name: name.clone(),
     };
+    // the name says again what five columns say
+    let range = (entry.min_lsn, entry.max_lsn);
+    if Layout::name(&entry.tenant, entry.signal, entry.partition, range, entry.level) != name {
+        return Err(unreadable("name"));
+    }
     Ok(CatalogFile {
         state: FileState::ALL.into_iter().find(|known| known.as_str() == state).ok_or_else(|| unreadable("state"))?,
         state_since_unix_nanos: read("state_since_unix_nanos")?,

@@ -282,3 +282,9 @@ fn in_log_order(records: &RecordBatch) -> RecordBatch {
     rows.sort_by_key(|row| positions[*row as usize]);
     take_record_batch(records, &UInt32Array::from(rows)).unwrap()
 }
+
+/// The trace of each row.
+pub fn traces_of(records: &RecordBatch) -> Vec<Option<TraceId>> {
+    let ids = records.column_by_name(signal::TRACE_ID).unwrap().as_fixed_size_binary();
+    ids.iter().map(|id| id.and_then(TraceId::from_slice)).collect()
+}

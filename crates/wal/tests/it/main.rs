@@ -5,6 +5,7 @@
 mod damage;
 mod format;
 mod log;
+mod rot;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

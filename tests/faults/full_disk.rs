@@ -1,0 +1,127 @@
+//! The disk fills up: requests are refused before the reserve is touched, and taken again by themselves when there is room.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use tests::{Server, unix_nanos, wait_for};
+
+use crate::ledger::{Ledger, ask};
+
+/// Size of the disk.
+const DISK_BYTES: u64 = 96 << 20;
+/// What must stay free of it.
+const RESERVE_BYTES: u64 = 24 << 20;
+/// Something else that fills it, so that the load need not.
+const BALLAST_BYTES: u64 = 56 << 20;
+/// Requests until the disk is full at the latest.
+const REQUESTS: u64 = 4_000;
+/// Spans per request.
+const SPANS: u64 = 100;
+/// How soon after room was made requests are taken again.
+const TAKEN_AGAIN: Duration = Duration::from_secs(10);
+
+/// A small disk in memory, taken away when dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// The reason when the system does not allow it.
+    fn mount(at: &Path) -> Result<Self, String> {
+        let size = format!("size={DISK_BYTES}");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(at).output();
+        match mounted {
+            Ok(output) if output.status.success() => Ok(Self(at.to_owned())),
+            Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // a server that is still stopping keeps it busy; it goes when that has gone
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+/// Bytes free, as an ordinary process sees it.
+fn free_bytes(at: &Path) -> Result<u64> {
+    let output = Command::new("df").args(["--output=avail", "-B1"]).arg(at).output()?;
+    let text = String::from_utf8(output.stdout)?;
+    Ok(text.lines().nth(1).unwrap_or_default().trim().parse()?)
+}
+
+#[test]
+fn a_full_disk_refuses_before_its_reserve_and_takes_again_when_there_is_room() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let place = folder.path().join("disk");
+    fs::create_dir(&place)?;
+    let _disk = match SmallDisk::mount(&place) {
+        Ok(disk) => disk,
+        Err(reason) => {
+            println!("full disk: skipped, no disk can be mounted here: {reason}");
+            return Ok(());
+        }
+    };
+    let config = folder.path().join("config.toml");
+    let wal = format!("[wal]\nsegment_bytes = 1048576\nreserve_bytes = {RESERVE_BYTES}\n");
+    fs::write(
+        &config,
+        format!("[otlp]\nmax_inflated_bytes = 524288\n{wal}[lake]\nflush_bytes = 1048576\nflush_secs = 1\n"),
+    )?;
+    let config = config.to_string_lossy().into_owned();
+    let (data, ballast) = (place.join("data"), place.join("ballast"));
+    fs::write(&ballast, vec![1; BALLAST_BYTES as usize])?;
+    let ledger = Ledger::default();
+    let server = Server::start(&data, &["--config", &config])?;
+    let mut bodies = (0..).flat_map(|seed| simulate::load(seed + 1, SPANS, unix_nanos())).map(|export| export.body);
+    let (mut least_free, mut refused) = (u64::MAX, None);
+    for body in bodies.by_ref().take(REQUESTS as usize) {
+        let answer = server.export("traces", body.clone())?;
+        least_free = least_free.min(free_bytes(&place)?);
+        if answer.status().is_success() {
+            ledger.enter(&body, false)?;
+            continue;
+        }
+        ensure!(answer.status().as_u16() == 503, "{}", answer.status());
+        ensure!(answer.headers().contains_key("retry-after"), "says when to come back");
+        refused = Some(body);
+        break;
+    }
+    let Some(refused) = refused else { anyhow::bail!("{REQUESTS} requests did not fill the disk") };
+    // files that are being written may take a little of the reserve, which is there for them
+    ensure!(least_free > RESERVE_BYTES / 2, "only {least_free} bytes were left free");
+    let before = (ledger.spans(), server.pid());
+
+    fs::remove_file(&ballast)?;
+    let freed = Instant::now();
+    wait_for("a request that is taken", || {
+        let answer = server.export("traces", refused.clone())?;
+        ensure!(answer.status().is_success(), "{}", answer.status());
+        Ok(())
+    })?;
+    let again_after = freed.elapsed();
+    // refused means not stored: it may be sent again, and counts once
+    ledger.enter(&refused, false)?;
+    ensure!(again_after < TAKEN_AGAIN, "taken again only after {again_after:?}");
+    ensure!(server.get("/readyz").is_ok() && server.pid() == before.1, "the same process is ready again");
+    for body in bodies.take(20) {
+        ensure!(server.export("traces", body.clone())?.status().is_success(), "taken like before");
+        ledger.enter(&body, false)?;
+    }
+    ensure!(server.stop()?.success(), "a clean stop");
+    let found = ledger.compare(&data, &["--config", &config])?;
+    let rows = &ask(&data, &["--config", &config], "select count(*) as n from spans")?[0]["n"];
+    println!(
+        "full disk: refused with {least_free} bytes free of a reserve of {RESERVE_BYTES}; taken again after \
+         {again_after:?}; {} spans acknowledged, {} lost, {} doubled, {rows} stored",
+        found.acknowledged, found.lost, found.doubled
+    );
+    ensure!(
+        found.lost == 0 && found.doubled == 0 && rows.as_u64() == Some(found.acknowledged),
+        "{found:?}, {rows} rows"
+    );
+    Ok(())
+}

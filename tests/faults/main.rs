@@ -1,0 +1,17 @@
+//! Faults of disk, process and clock: what was acknowledged is there afterwards, once.
+//!
+//! Each test has a short form, which `make test` runs, and a full form, which `make faults` runs; `TRACEHOUND_FAULTS=full`
+//! tells them apart. docs/faults.md lists them with what was measured.
+
+mod disk;
+mod failed_sync;
+mod form;
+mod full_disk;
+mod kill;
+mod ledger;
+mod merges;
+mod power;
+mod recording;
+mod recovery;
+mod rolling;
+mod writers;
