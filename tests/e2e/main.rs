@@ -5,6 +5,9 @@ mod access;
 mod arrows;
 mod bad_input;
 mod browser;
+/// The same as the tests of the lake have.
+#[path = "../../crates/lake/tests/store/bucket.rs"]
+mod bucket;
 mod clients;
 mod damage;
 mod demo;
@@ -16,4 +19,5 @@ mod own_traces;
 mod protocol;
 mod redaction;
 mod reload;
+mod remote;
 mod tls;

@@ -12,6 +12,7 @@ use crate::catalog::Catalog;
 use crate::guard::lock;
 use crate::layout::Layout;
 use crate::memtable::{FrozenBatch, Generation};
+use crate::remote::Remote;
 use crate::retention::Retired;
 use crate::version::Version;
 use crate::{FileEntry, LakeError, Settings, Snapshot, opening};
@@ -45,6 +46,8 @@ pub(crate) struct Inner {
     pub(crate) retired: Mutex<Vec<Retired>>,
     /// Files whose bytes are missing or not what was written.
     pub(crate) quarantined: Mutex<Vec<Arc<FileEntry>>>,
+    /// Files in the object store.
+    pub(crate) remote: Remote,
     freeze_wanted: Notify,
 }
 
@@ -104,6 +107,7 @@ impl Lake {
                 checked: Mutex::default(),
                 retired: Mutex::new(opened.retired),
                 quarantined: Mutex::new(opened.quarantined),
+                remote: opened.remote,
                 freeze_wanted: Notify::new(),
             }),
         };

@@ -7,6 +7,7 @@ use runtime::{Clock, Database};
 
 use crate::catalog::{Catalog, CatalogFile, FileState};
 use crate::layout::Layout;
+use crate::remote::Remote;
 use crate::retention::Retired;
 use crate::version::Version;
 use crate::{FileEntry, LakeError, Settings, disk, orphan};
@@ -19,6 +20,7 @@ pub(crate) struct Opened {
     pub(crate) version: Version,
     pub(crate) retired: Vec<Retired>,
     pub(crate) quarantined: Vec<Arc<FileEntry>>,
+    pub(crate) remote: Remote,
 }
 
 pub(crate) async fn open(settings: &Settings, db: Database, clock: &Clock) -> Result<Opened, LakeError> {
@@ -28,13 +30,14 @@ pub(crate) async fn open(settings: &Settings, db: Database, clock: &Clock) -> Re
     let catalog = Catalog::open(db).await?;
     let mark = catalog.mark().await?;
     let known = catalog.files(layout.clone()).await?;
-    let on_disk = layout.clone();
+    let (on_disk, here) = (layout.clone(), settings.clone());
     let looked = tokio::task::spawn_blocking(move || {
         disk::make_dir(&on_disk.temporary_dir())?;
         orphan::sweep(&on_disk, mark, &orphan::names(&known))?;
-        Ok::<_, LakeError>(known.into_iter().map(|file| (found_state(&file), file)).collect::<Vec<_>>())
+        let remote = Remote::open(&here, &on_disk, &known)?;
+        Ok::<_, LakeError>((known.into_iter().map(|file| (found_state(&file), file)).collect::<Vec<_>>(), remote))
     });
-    let looked = looked.await.map_err(|_| LakeError::Worker("opening"))??;
+    let (looked, remote) = looked.await.map_err(|_| LakeError::Worker("opening"))??;
     for state in [FileState::Live, FileState::Quarantined] {
         let changed = looked.iter().filter(|(found, file)| *found == state && file.state != state);
         let names: Vec<String> = changed.map(|(_, file)| file.entry.name.clone()).collect();
@@ -52,7 +55,7 @@ pub(crate) async fn open(settings: &Settings, db: Database, clock: &Clock) -> Re
             }
         }
     }
-    Ok(Opened { layout, catalog, version: Version::new(mark, live), retired, quarantined })
+    Ok(Opened { layout, catalog, version: Version::new(mark, live), retired, quarantined, remote })
 }
 
 fn check(settings: &Settings) -> Result<(), LakeError> {
@@ -71,10 +74,14 @@ fn check(settings: &Settings) -> Result<(), LakeError> {
     Ok(())
 }
 
-/// A file that came back, as when its disk was mounted late, or that was put back from a copy, is live again.
+/// A file that came back, as when its disk was mounted late, or that was put back from a copy, is live again. What the
+/// object store has is found out when it is read.
 fn found_state(file: &CatalogFile) -> FileState {
     if file.state == FileState::Retired {
         return FileState::Retired;
+    }
+    if file.is_remote {
+        return FileState::Live;
     }
     let found_bytes = disk::length(&file.entry.path);
     let is_whole = || file.state != FileState::Quarantined || file.entry.verify().is_ok();

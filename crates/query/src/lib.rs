@@ -11,6 +11,7 @@ mod duplicates;
 mod engine;
 mod entries;
 mod error;
+mod files;
 mod filter;
 mod footer;
 mod limits;

@@ -98,7 +98,9 @@ impl SnapshotTable {
 
     /// No row of a damaged file is used: the first time after a start that a file is read, it is read whole.
     async fn check(&self, files: &[Arc<FileEntry>]) -> Result<()> {
-        let (snapshot, files) = (self.snapshot.clone(), files.to_vec());
+        let snapshot = self.snapshot.clone();
+        // what has to be fetched is compared then
+        let files: Vec<_> = files.iter().filter(|file| !snapshot.is_away(file)).cloned().collect();
         let check = move || files.iter().try_for_each(|file| QueryError::of_damage(&snapshot, file));
         let checked = tokio::task::spawn_blocking(check).await;
         let checked = checked.map_err(|error| DataFusionError::External(Box::new(error)))?;

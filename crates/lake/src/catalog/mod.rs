@@ -18,6 +18,8 @@ const REMOVE_FILE: &str = include_str!("remove_file.sql");
 const CLAIM: &str = include_str!("claim.sql");
 const EPOCH: &str = include_str!("epoch.sql");
 const RETIRE_LIVE: &str = include_str!("retire_live.sql");
+const IDENTITY: &str = include_str!("identity.sql");
+const SET_REMOTE: &str = include_str!("set_remote.sql");
 const MARK: &str = include_str!("mark.sql");
 const ADVANCE_MARK: &str = include_str!("advance_mark.sql");
 
@@ -50,6 +52,8 @@ pub(crate) struct CatalogFile {
     pub(crate) entry: FileEntry,
     pub(crate) state: FileState,
     pub(crate) state_since_unix_nanos: i64,
+    /// Whether the object store has it.
+    pub(crate) is_remote: bool,
 }
 
 /// The lake's tables. Nobody else reads them.
@@ -140,6 +144,30 @@ impl Catalog {
         transaction.commit().await.map_err(failed())
     }
 
+    /// Which lake this is, for whoever marks something outside as belonging to it; `fresh` when nobody asked before.
+    pub(crate) async fn identity(&self, fresh: &str) -> Result<String, LakeError> {
+        let mut transaction = self.begin("name").await?;
+        let id = sqlx::query_scalar(IDENTITY).bind(fresh).fetch_one(&mut *transaction).await;
+        let id = id.map_err(LakeError::catalog("name"))?;
+        transaction.commit().await.map_err(LakeError::catalog("name"))?;
+        Ok(id)
+    }
+
+    /// Notes that the object store has a file; `false` when the file is not live any more.
+    pub(crate) async fn set_remote(&self, name: &str, now: UnixNanos) -> Result<bool, LakeError> {
+        let failed = || LakeError::catalog("change");
+        let mut transaction = self.begin("change").await?;
+        let set = sqlx::query(SET_REMOTE).bind(name).bind(now.0).execute(&mut *transaction).await.map_err(failed())?;
+        transaction.commit().await.map_err(failed())?;
+        Ok(set.rows_affected() == 1)
+    }
+
+    /// Nothing, when this is still the one who may write.
+    pub(crate) async fn check_epoch(&self) -> Result<(), LakeError> {
+        // dropping the transaction ends it
+        self.begin("look at").await.map(drop)
+    }
+
     /// Forgets retired files, all or none.
     pub(crate) async fn remove(&self, names: &[String]) -> Result<(), LakeError> {
         let failed = || LakeError::catalog("remove from");
@@ -190,6 +218,7 @@ fn read_row(row: &SqliteRow, layout: &Layout) -> Result<CatalogFile, LakeError> 
     let services: Option<BTreeSet<String>> =
         services.map(serde_json::from_str).transpose().map_err(|_| unreadable("services"))?;
     let state = text("state")?;
+    let remote_since: Option<i64> = row.try_get("remote_since_unix_nanos").map_err(LakeError::catalog("read"))?;
     let small = |column| u32::try_from(read(column)?).map_err(|_| unreadable(column));
     let entry = FileEntry {
         path: layout.path(&name),
@@ -217,6 +246,7 @@ fn read_row(row: &SqliteRow, layout: &Layout) -> Result<CatalogFile, LakeError> 
     Ok(CatalogFile {
         state: FileState::ALL.into_iter().find(|known| known.as_str() == state).ok_or_else(|| unreadable("state"))?,
         state_since_unix_nanos: read("state_since_unix_nanos")?,
+        is_remote: remote_since.is_some(),
         entry,
     })
 }

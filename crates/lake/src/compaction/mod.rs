@@ -212,6 +212,7 @@ fn write(
     let range: (Lsn, Lsn) = plan.range();
     let name = Layout::name(&first.tenant, first.signal, first.partition, range, plan.level);
     let temporary = layout.temporary_path(&name);
+    let _stay = lake.hold(&plan.inputs)?;
     // rows that are not what was written must not be written anew under a checksum that says they are
     plan.inputs.iter().try_for_each(|input| lake.check(input))?;
     let written = match merge(&plan.inputs, &temporary, plan.level, range, pause) {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends at the first thing that is wrong")]
 
+mod bucket;
 mod crash;
 mod damage;
 mod files;
@@ -10,5 +11,6 @@ mod kept;
 mod memory;
 mod merge;
 mod odd;
+mod remote;
 mod retention;
 mod support;

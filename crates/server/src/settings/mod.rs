@@ -1,6 +1,7 @@
 //! What a person may write: a file, environment variables, flags; read once, checked once.
 
 mod limits;
+pub mod object_store;
 pub mod redaction;
 mod resolved;
 pub mod tls;
@@ -188,6 +189,8 @@ pub struct Lake {
     pub retention_hours: u64,
     /// Percent of one core that merging files may take; 0 turns it off.
     pub compaction_percent: u64,
+    /// Where sealed files go.
+    pub object_store: object_store::ObjectStore,
 }
 
 impl Default for Lake {
@@ -198,6 +201,7 @@ impl Default for Lake {
             flush_secs: 10,
             retention_hours: 24 * 7,
             compaction_percent: 35,
+            object_store: object_store::ObjectStore::default(),
         }
     }
 }

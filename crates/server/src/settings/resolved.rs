@@ -8,7 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::{Host, Url};
 
-use super::{Settings, Sync, limits, redaction, tls};
+use super::{Settings, Sync, limits, object_store, redaction, tls};
 
 /// Most networks in one list.
 const MAX_NETWORKS: usize = 64;
@@ -60,6 +60,8 @@ pub struct Resolved {
     pub redaction: Option<redaction::Plan>,
     /// TLS of the OTLP listeners; `None` is plaintext.
     pub otlp_tls: Option<collect::tls::TlsSettings>,
+    /// Where sealed files go; `None` is the local disk alone.
+    pub object_store: Option<lake::ObjectStore>,
 }
 
 /// Checks what parsing alone cannot.
@@ -71,6 +73,7 @@ pub fn resolve(settings: Settings) -> Result<Resolved, SettingsError> {
     limits::check(&settings.otlp.limits)?;
     check_listeners(&settings)?;
     let otlp_tls = tls::resolve(&settings)?;
+    let object_store = object_store::resolve(&settings.lake.object_store)?;
     let server = &settings.server;
     let rules_are_ours = settings.rules.dir.is_none();
     let rules_dir = settings.rules.dir.clone().unwrap_or_else(|| server.data_dir.join("rules"));
@@ -99,6 +102,7 @@ pub fn resolve(settings: Settings) -> Result<Resolved, SettingsError> {
         trusted_proxies,
         redaction,
         otlp_tls,
+        object_store,
         settings,
     })
 }

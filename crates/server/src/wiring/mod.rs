@@ -230,6 +230,8 @@ fn start_walkers(supervisor: &Supervisor, ground: &Ground, resolved: &Resolved) 
     let lake = ground.lake.clone();
     supervisor.start("compact", |stop| async move { lake.keep_compacted(stop).await });
     let lake = ground.lake.clone();
+    supervisor.start("offload", |stop| async move { lake.keep_offloaded(stop).await });
+    let lake = ground.lake.clone();
     supervisor.start("scrub", |stop| async move { lake.keep_scrubbed(stop).await });
     let (book, egress) = (ground.book.clone(), ground.egress.clone());
     supervisor.start("deliver", |stop| alerts::deliver(book, egress, stop));

@@ -34,6 +34,7 @@ pub(super) fn lake(resolved: &Resolved) -> lake::Settings {
         flush_interval: Duration::from_secs(lake.flush_secs),
         retention: Duration::from_secs(lake.retention_hours * 3_600),
         compaction_share: lake.compaction_percent as f64 / 100.0,
+        object_store: resolved.object_store.clone(),
         ..lake::Settings::new(resolved.settings.server.data_dir.join(path::LAKE))
     }
 }
