@@ -12,6 +12,7 @@ mod clients;
 mod damage;
 mod demo;
 mod doctor;
+mod encryption;
 mod kill;
 mod malformed;
 mod offline;

@@ -99,7 +99,10 @@ fn spans_lie_in_an_object_store_and_are_found_there() -> Result<()> {
     let merged = parquet(&bucket.folder.join("prod/east"))?.remove(0);
     let name = merged.strip_prefix(bucket.folder.join("prod/east"))?.to_string_lossy().into_owned();
     let copy = data.join("lake").join(&name);
-    wait_for("the copy to go", || Ok(ensure!(!copy.exists(), "it is there")))?;
+    wait_for("the copy to go", || {
+        ensure!(!copy.exists(), "it is there");
+        Ok(())
+    })?;
 
     // the search needs its rows, the trace its slice
     let search = format!("/api/v1/traces/search?limit=5&start={start}&end={}", start + HOUR_NANOS);
@@ -123,6 +126,14 @@ fn spans_lie_in_an_object_store_and_are_found_there() -> Result<()> {
     }
     send(&server, 100, unix_nanos() - 60_000_000_000)?;
     ensure!(server.metric("tracehound_lake_quarantined_files")? == 0.0, "a store that is down is no damage");
+
+    // a server that has no footer in memory says so as well
+    server.stop()?;
+    let server = Server::start(&data, &flags)?;
+    fs::remove_file(&copy).or_else(|error| if copy.exists() { Err(error) } else { Ok(()) })?;
+    let answer = server.send(reqwest::Method::GET, &search, None)?;
+    let (status, text) = (answer.status(), answer.text()?);
+    ensure!(status == 503 && text.contains(&name), "{status}: {text}");
 
     bucket.fault(|faults| faults.is_down = false);
     let answer = wait_for("an answer after the store came back", || server.get(&lookup))?;

@@ -130,6 +130,14 @@ pub enum LakeError {
         /// The place.
         url: String,
     },
+    /// A file cannot be encrypted or read for want of its key.
+    #[error("{file}: {source}")]
+    Key {
+        /// The file.
+        file: String,
+        /// Why there is none.
+        source: runtime::keyring::KeyError,
+    },
     /// The worker that did the blocking part panicked.
     #[error("the {0} worker panicked")]
     Worker(&'static str),

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use model::{Lsn, Signal, TenantId};
-use runtime::Database;
+use runtime::{Database, KeyRing};
 use tokio::runtime::Handle;
 
 use crate::catalog::{Catalog, CatalogFile, FileState};
@@ -58,13 +58,13 @@ pub struct Fault {
 }
 
 impl Inspection {
-    /// Reads the catalog of the lake in `dir`.
+    /// Reads the catalog of the lake in `dir`, whose files are encrypted with these keys if at all.
     ///
     /// # Errors
     /// The catalog's; also when it is of an older version, which the next start of the server brings up to date.
-    pub async fn open(dir: &Path, db: Database) -> Result<Self, LakeError> {
+    pub async fn open(dir: &Path, db: Database, keys: KeyRing) -> Result<Self, LakeError> {
         let dir = std::path::absolute(dir).map_err(LakeError::disk("find", dir))?;
-        let catalog = Catalog::read_only(db);
+        let catalog = Catalog::read_only(db, keys);
         let mark = catalog.mark().await?;
         let layout = Layout::new(dir);
         Ok(Self { mark, files: catalog.files(layout.clone()).await?, layout, bucket: None })
@@ -118,7 +118,10 @@ impl Inspection {
         let quarantined = self.files.iter().filter(|file| file.state == FileState::Quarantined);
         faults.extend(quarantined.map(|file| {
             let file = file.entry.clone();
-            let error = file.verify().err().unwrap_or(LakeError::Quarantined { file: file.name.clone() });
+            let name = || file.name.clone();
+            let refusal = file.cover.refusal().map(|source| LakeError::Key { file: name(), source });
+            let error =
+                refusal.or_else(|| file.verify().err()).unwrap_or_else(|| LakeError::Quarantined { file: name() });
             Fault { file, error }
         }));
         faults
@@ -140,9 +143,13 @@ impl Inspection {
         self.files.iter().filter(|file| file.state == FileState::Live)
     }
 
-    /// Fetches a file that lies in the object store alone, and compares it; `None` when it is here already.
+    /// Fetches a file that lies in the object store alone, and compares it; `None` when it is here already. Says so when its
+    /// key is not there.
     fn here(&self, file: &CatalogFile) -> Result<Option<Fetched>, LakeError> {
         let entry = &file.entry;
+        if let Some(source) = entry.cover.refusal() {
+            return Err(LakeError::Key { file: entry.name.clone(), source });
+        }
         if !file.is_remote || disk::length(&entry.path) == Some(entry.bytes) {
             return Ok(None);
         }

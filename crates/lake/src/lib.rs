@@ -6,6 +6,7 @@
 
 mod catalog;
 mod compaction;
+mod cover;
 mod disk;
 mod error;
 mod file_entry;

@@ -27,9 +27,16 @@ pub(crate) async fn open(settings: &Settings, db: Database, clock: &Clock) -> Re
     check(settings)?;
     let dir = std::path::absolute(&settings.dir).map_err(LakeError::disk("find", &settings.dir))?;
     let layout = Layout::new(dir);
-    let catalog = Catalog::open(db).await?;
+    let catalog = Catalog::open(db, settings.keys.clone()).await?;
     let mark = catalog.mark().await?;
     let known = catalog.files(layout.clone()).await?;
+    let locked = known.iter().filter(|file| file.state != FileState::Retired).find_map(|file| {
+        let source = file.entry.cover.refusal().filter(|error| !error.is_erased())?;
+        Some(LakeError::Key { file: file.entry.name.clone(), source })
+    });
+    if let Some(error) = locked {
+        return Err(error);
+    }
     let (on_disk, here) = (layout.clone(), settings.clone());
     let looked = tokio::task::spawn_blocking(move || {
         disk::make_dir(&on_disk.temporary_dir())?;
@@ -79,6 +86,14 @@ fn check(settings: &Settings) -> Result<(), LakeError> {
 fn found_state(file: &CatalogFile) -> FileState {
     if file.state == FileState::Retired {
         return FileState::Retired;
+    }
+    if file.entry.cover.refusal().is_some() {
+        tracing::warn!(
+            file = file.entry.name,
+            rows = file.entry.zone.rows,
+            "the key of a file was erased, its rows are missing from answers"
+        );
+        return FileState::Quarantined;
     }
     if file.is_remote {
         return FileState::Live;

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use runtime::KeyRing;
+
 use crate::Level;
 
 /// What a person may set.
@@ -28,6 +30,8 @@ pub struct Settings {
     pub max_hours_per_flush: usize,
     /// Where sealed files go; `None` keeps everything on the local disk.
     pub object_store: Option<ObjectStore>,
+    /// Keys that files are encrypted with, unless they are off.
+    pub keys: KeyRing,
 }
 
 impl Settings {
@@ -46,6 +50,7 @@ impl Settings {
             compaction_share: 0.35,
             max_hours_per_flush: 48,
             object_store: None,
+            keys: KeyRing::default(),
         }
     }
 }

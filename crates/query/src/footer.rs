@@ -9,8 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lake::{FileEntry, LakeError, SliceIndex, Snapshot, ValueIndex};
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use parquet::file::metadata::PageIndexPolicy;
+use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use runtime::metric;
 
 use crate::QueryError;
@@ -100,8 +99,8 @@ impl Footers {
     ) -> Result<Arc<ArrowReaderMetadata>, QueryError> {
         let bytes = |footer: &ArrowReaderMetadata| footer.metadata().memory_size();
         self.footers.get(&entry.name, bytes, || {
-            let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
-            ArrowReaderMetadata::load(&open(snapshot, entry)?, options).map_err(|error| unreadable(entry, &error))
+            ArrowReaderMetadata::load(&open(snapshot, entry)?, entry.reader_options())
+                .map_err(|error| unreadable(entry, &error))
         })
     }
 }

@@ -19,6 +19,7 @@ mod lookup;
 mod narrowing;
 mod page;
 mod query;
+mod readers;
 mod search;
 mod service;
 mod sql;

@@ -15,9 +15,7 @@ use datafusion::common::{Column, DFSchema, DataFusionError, Result, ScalarValue,
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::memory::MemorySourceConfig;
-use datafusion::datasource::physical_plan::parquet::{
-    CachedParquetFileReaderFactory, ParquetAccessPlan, RowGroupAccess,
-};
+use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, RowGroupAccess};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -34,6 +32,7 @@ use model::{Signal, TimeRange};
 
 use crate::QueryError;
 use crate::narrowing::Groups;
+use crate::readers::LakeReaders;
 
 /// Severity numbers below this are no errors; the zone of a log file counts from here on.
 const SEVERITY_ERROR: i8 = 17;
@@ -117,13 +116,14 @@ impl SnapshotTable {
         let url = lake_url()?;
         let store = state.runtime_env().object_store(&url)?;
         let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
+        let readers = LakeReaders::new(store, cache, &self.snapshot, files);
         let mut global = state.config_options().execution.parquet.clone();
         global.pushdown_filters = self.selectivity == Selectivity::Selective;
         global.reorder_filters = true;
         let options = TableParquetOptions { global, ..TableParquetOptions::default() };
         let source = ParquetSource::new(self.schema())
             .with_table_parquet_options(options)
-            .with_parquet_file_reader_factory(Arc::new(CachedParquetFileReaderFactory::new(store, cache)));
+            .with_parquet_file_reader_factory(Arc::new(readers));
         // newest first in every group, so that a search for the newest rows can stop early
         let groups = state.config().target_partitions().clamp(1, files.len());
         let mut grouped = vec![Vec::new(); groups];

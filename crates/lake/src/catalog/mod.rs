@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use model::{Lsn, UnixNanos};
-use runtime::Database;
+use runtime::{Database, KeyRing};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, Transaction};
 
+use crate::cover::Cover;
 use crate::layout::Layout;
 use crate::{FileEntry, LakeError, Level, Partition, Zone};
 
@@ -62,19 +63,20 @@ pub(crate) struct Catalog {
     db: Database,
     /// The epoch taken when it was opened; `None` may only read.
     epoch: Option<i64>,
+    keys: KeyRing,
 }
 
 impl Catalog {
     /// Opens it for writing: whoever had it before can commit nothing any more.
-    pub(crate) async fn open(db: Database) -> Result<Self, LakeError> {
+    pub(crate) async fn open(db: Database, keys: KeyRing) -> Result<Self, LakeError> {
         db.migrate("lake", sqlx::migrate!("./migrations")).await?;
         let epoch = sqlx::query_scalar(CLAIM).fetch_one(&db.writer).await.map_err(LakeError::catalog("claim"))?;
-        Ok(Self { db, epoch: Some(epoch) })
+        Ok(Self { db, epoch: Some(epoch), keys })
     }
 
     /// To look at only, beside the one who writes.
-    pub(crate) fn read_only(db: Database) -> Self {
-        Self { db, epoch: None }
+    pub(crate) fn read_only(db: Database, keys: KeyRing) -> Self {
+        Self { db, epoch: None, keys }
     }
 
     /// Begins a change, if this is still the one who may make it. SQLite lets one transaction write at a time, so nobody
@@ -95,7 +97,7 @@ impl Catalog {
 
     pub(crate) async fn files(&self, layout: Layout) -> Result<Vec<CatalogFile>, LakeError> {
         let rows = sqlx::query(ALL_FILES).fetch_all(&self.db.reader).await.map_err(LakeError::catalog("read"))?;
-        rows.iter().map(|row| read_row(row, &layout)).collect()
+        rows.iter().map(|row| read_row(row, &layout, &self.keys)).collect()
     }
 
     /// Adds the files of one flush and moves the mark, both or neither.
@@ -206,9 +208,10 @@ fn insert(file: &FileEntry) -> Insert<'_> {
         .bind(file.created_unix_nanos)
         .bind(i64::from(file.level.number()))
         .bind(file.index_bytes.cast_signed())
+        .bind(file.cover.number)
 }
 
-fn read_row(row: &SqliteRow, layout: &Layout) -> Result<CatalogFile, LakeError> {
+fn read_row(row: &SqliteRow, layout: &Layout, keys: &KeyRing) -> Result<CatalogFile, LakeError> {
     let read = |column| row.try_get::<i64, _>(column).map_err(LakeError::catalog("read"));
     let text = |column| row.try_get::<&str, _>(column).map_err(LakeError::catalog("read"));
     let name = text("name")?.to_owned();
@@ -220,7 +223,9 @@ fn read_row(row: &SqliteRow, layout: &Layout) -> Result<CatalogFile, LakeError> 
     let state = text("state")?;
     let remote_since: Option<i64> = row.try_get("remote_since_unix_nanos").map_err(LakeError::catalog("read"))?;
     let small = |column| u32::try_from(read(column)?).map_err(|_| unreadable(column));
+    let number: Option<u32> = row.try_get("key_number").map_err(LakeError::catalog("read"))?;
     let entry = FileEntry {
+        cover: Cover { keys: keys.clone(), number },
         path: layout.path(&name),
         tenant: text("tenant")?.parse().map_err(|_| unreadable("tenant"))?,
         signal: text("signal")?.parse().map_err(|_| unreadable("signal"))?,

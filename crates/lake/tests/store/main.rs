@@ -5,6 +5,7 @@
 mod bucket;
 mod crash;
 mod damage;
+mod encrypted;
 mod files;
 mod hammer;
 mod kept;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use lake::{FileEntry, Inspection, Lake, LakeError, Level, ObjectStore, Settings};
 use model::Signal;
 use model::time::NANOS_PER_SEC;
+use runtime::KeyRing;
 
 use crate::bucket::{Bucket, KEY_ID, NAME, SECRET};
 use crate::support::*;
@@ -373,11 +374,11 @@ async fn an_inspection_fetches_what_it_compares_and_leaves_nothing() {
     offload(&lake).await;
     let files = all(&lake, Signal::Spans).files;
     fs::remove_file(files[0].index_path()).unwrap();
-    let inspection = Inspection::open(&place.lake_dir(), place.database().await).await.unwrap();
+    let inspection = Inspection::open(&place.lake_dir(), place.database().await, KeyRing::default()).await.unwrap();
     assert_eq!(inspection.sums().values().map(|sum| sum.remote_files).sum::<u64>(), 2);
     let without = tokio::task::spawn_blocking(move || inspection.verify(|_| {})).await.unwrap();
     assert_eq!(without.len(), 2, "no store was named: {without:?}");
-    let inspection = Inspection::open(&place.lake_dir(), place.database().await).await.unwrap();
+    let inspection = Inspection::open(&place.lake_dir(), place.database().await, KeyRing::default()).await.unwrap();
     let inspection = inspection.with_store(&store(&bucket)).unwrap();
     let work = move || (inspection.rebuild_indexes(|_| {}), inspection.verify(|_| {}));
     let (rebuilt, verified) = tokio::task::spawn_blocking(work).await.unwrap();

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::cli::{LakeArgs, LakeCommand, Output, ServeArgs};
 use crate::settings;
-use crate::wiring::path;
+use crate::wiring::{keys, path};
 
 /// Runs one of the commands.
 pub async fn run(command: LakeCommand) -> Result<ExitCode> {
@@ -35,7 +35,9 @@ async fn open(args: &LakeArgs) -> Result<Inspection> {
     let folder = &resolved.settings.server.data_dir;
     let database = folder.join(path::DATABASE);
     ensure!(database.is_file(), "data directory {} holds no store", folder.display());
-    let inspection = Inspection::open(&folder.join(path::LAKE), Database::open(&database).await?).await?;
+    let database = Database::open(&database).await?;
+    let keys = keys(&resolved, &database).await?;
+    let inspection = Inspection::open(&folder.join(path::LAKE), database, keys).await?;
     Ok(match &resolved.object_store {
         Some(store) => inspection.with_store(store)?,
         None => inspection,

@@ -35,6 +35,8 @@ pub struct Settings {
     pub wal: Wal,
     /// Files and memory of stored events.
     pub lake: Lake,
+    /// What lies on disk encrypted.
+    pub encryption: Encryption,
     /// Limits of reading.
     pub query: Query,
     /// Rules and their engine.
@@ -204,6 +206,15 @@ impl Default for Lake {
             object_store: object_store::ObjectStore::default(),
         }
     }
+}
+
+/// What lies on disk encrypted.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Encryption {
+    /// File with the keys that seal the keys of tenants, readable by its owner alone; log, files and indexes are encrypted
+    /// once it is set. One key a line: a name, a space, 64 hexadecimal digits; the last one is the newest.
+    pub key_file: Option<PathBuf>,
 }
 
 /// Limits of reading.

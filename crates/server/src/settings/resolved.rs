@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use runtime::keyring::KeyFile;
 use url::{Host, Url};
 
 use super::{Settings, Sync, limits, object_store, redaction, tls};
@@ -62,6 +63,8 @@ pub struct Resolved {
     pub otlp_tls: Option<collect::tls::TlsSettings>,
     /// Where sealed files go; `None` is the local disk alone.
     pub object_store: Option<lake::ObjectStore>,
+    /// Keys that seal the keys of tenants; `None` encrypts nothing.
+    pub encryption: Option<KeyFile>,
 }
 
 /// Checks what parsing alone cannot.
@@ -73,6 +76,7 @@ pub fn resolve(settings: Settings) -> Result<Resolved, SettingsError> {
     limits::check(&settings.otlp.limits)?;
     check_listeners(&settings)?;
     let otlp_tls = tls::resolve(&settings)?;
+    let encryption = key_file(settings.encryption.key_file.as_deref())?;
     let object_store = object_store::resolve(&settings.lake.object_store)?;
     let server = &settings.server;
     let rules_are_ours = settings.rules.dir.is_none();
@@ -103,6 +107,7 @@ pub fn resolve(settings: Settings) -> Result<Resolved, SettingsError> {
         redaction,
         otlp_tls,
         object_store,
+        encryption,
         settings,
     })
 }
@@ -214,6 +219,13 @@ fn web_url(key: &'static str, text: &str) -> Result<Url, SettingsError> {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
         // the text may hold a secret path or token: only its beginning is shown
         _ => wrong(key, format!("must be an http or https URL, got {:?}", text.chars().take(12).collect::<String>())),
+    }
+}
+
+fn key_file(file: Option<&Path>) -> Result<Option<KeyFile>, SettingsError> {
+    match file.map(KeyFile::read).transpose() {
+        Ok(file) => Ok(file),
+        Err(error) => wrong("encryption.key_file", error.to_string()),
     }
 }
 
