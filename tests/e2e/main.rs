@@ -5,16 +5,20 @@ mod access;
 mod arrows;
 mod bad_input;
 mod browser;
+/// The same as the tests of the lake have.
+#[path = "../../crates/lake/tests/store/bucket.rs"]
+mod bucket;
 mod clients;
 mod damage;
 mod demo;
 mod doctor;
+mod encryption;
 mod hostile;
-mod kill;
 mod malformed;
 mod offline;
 mod own_traces;
 mod protocol;
 mod redaction;
 mod reload;
+mod remote;
 mod tls;

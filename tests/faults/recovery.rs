@@ -122,7 +122,7 @@ fn hold(lake: &Lake, acknowledged: &[SpanKey]) -> Result<()> {
 
 /// That the files that lie there are the ones that the catalog knows, and their indexes.
 async fn no_strangers(data: &Path, database: Database) -> Result<()> {
-    let inspection = Inspection::open(&data.join("lake"), database).await?;
+    let inspection = Inspection::open(&data.join("lake"), database, runtime::KeyRing::default()).await?;
     let known: u64 = inspection.sums().values().map(|sum| sum.files).sum();
     let lying = crate::recording::files(&data.join("lake"))?.0;
     let parquet: Vec<&String> = lying.keys().filter(|name| name.ends_with(".parquet")).collect();

@@ -189,6 +189,7 @@ impl Intake {
 
     /// Makes the frame durable, unless it is the twin of one that is: whether it was new.
     async fn keep(&self, frame: Frame, batch: EventBatch, digest: Option<u128>) -> Result<bool, WalError> {
+        self.door.wal.prepare(&frame.tenant).await?;
         let (Some(resends), Some(digest)) = (&self.resends, digest) else {
             return self.door.wal.append(frame, batch).await.map(|_| true);
         };

@@ -123,6 +123,37 @@ pub enum LakeError {
         /// The file.
         file: String,
     },
+    /// A file lies in the object store, and the store could not be asked for it, or did not take it. Tried again later, it
+    /// may well.
+    #[error("cannot {action} {file} in the object store: {reason}")]
+    Store {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        file: String,
+        /// What the store or the way there said.
+        reason: String,
+    },
+    /// A file lies in the object store by the catalog, and the store, which is the right one, does not have it.
+    #[error("{file} is gone from the object store")]
+    Lost {
+        /// The file.
+        file: String,
+    },
+    /// The place in the object store belongs to another lake.
+    #[error("{url} holds the files of another lake; nothing is put there")]
+    Foreign {
+        /// The place.
+        url: String,
+    },
+    /// A file cannot be encrypted or read for want of its key.
+    #[error("{file}: {source}")]
+    Key {
+        /// The file.
+        file: String,
+        /// Why there is none.
+        source: runtime::keyring::KeyError,
+    },
     /// The worker that did the blocking part panicked.
     #[error("the {0} worker panicked")]
     Worker(&'static str),
@@ -132,10 +163,12 @@ impl LakeError {
     /// What a caller should do: wrong settings want mending, the disk and the catalog may recover, the rest is ours.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Setting { .. } => ErrorKind::Invalid,
-            Self::Disk { .. } | Self::Catalog { .. } | Self::Superseded { .. } | Self::Stopping => {
-                ErrorKind::Unavailable
-            }
+            Self::Setting { .. } | Self::Foreign { .. } => ErrorKind::Invalid,
+            Self::Disk { .. }
+            | Self::Catalog { .. }
+            | Self::Superseded { .. }
+            | Self::Stopping
+            | Self::Store { .. } => ErrorKind::Unavailable,
             _ => ErrorKind::Internal,
         }
     }
@@ -143,7 +176,7 @@ impl LakeError {
     /// Whether it says that the bytes of a file are gone or not what was written. Anything else may pass.
     pub fn is_damage(&self) -> bool {
         match self {
-            Self::Checksum { .. } => true,
+            Self::Checksum { .. } | Self::Lost { .. } => true,
             Self::Disk { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
             _ => false,
         }

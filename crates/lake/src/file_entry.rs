@@ -5,7 +5,10 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use model::{Lsn, Signal, TenantId, TimeRange};
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::file::metadata::PageIndexPolicy;
 
+use crate::cover::Cover;
 use crate::{LakeError, Partition, Zone, layout};
 
 /// The layout of files written now. Files of every older version stay readable.
@@ -85,6 +88,7 @@ pub struct FileEntry {
     pub created_unix_nanos: i64,
     /// Summary of the rows.
     pub zone: Zone,
+    pub(crate) cover: Cover,
 }
 
 impl FileEntry {
@@ -96,6 +100,20 @@ impl FileEntry {
     /// Whether any row may come from `service`; false is certain.
     pub fn may_have_service(&self, service: &str) -> bool {
         self.zone.services.as_ref().is_none_or(|services| services.contains(service))
+    }
+
+    /// Whether it is encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.cover.number.is_some()
+    }
+
+    /// How to read it: with its page index, and with its key if it has one.
+    pub fn reader_options(&self) -> ArrowReaderOptions {
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
+        match self.cover.decryption() {
+            Some(decryption) => options.with_file_decryption_properties(decryption),
+            None => options,
+        }
     }
 
     /// Where the index beside it is, absolute; it may be missing.

@@ -11,10 +11,11 @@ use arrow::array::{AsArray, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::TimestampNanosecondType;
 use model::{Lsn, Signal, TenantId, UnixNanos, join};
-use runtime::metric;
+use runtime::{KeyRing, metric};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
+use crate::cover::Cover;
 use crate::file_entry::FORMAT_VERSION;
 use crate::layout::Layout;
 use crate::memtable::{FrozenBatch, Generation};
@@ -62,7 +63,13 @@ impl Lake {
             self.replace_version(|version| version.with_flushed(files, mark));
             return Ok(turn);
         }
+        let keys = self.inner.settings.keys.clone();
+        for ((tenant, _), _) in sealed.tables() {
+            let failed = |source| LakeError::Key { file: format!("a file of {tenant}"), source };
+            keys.ensure(tenant.as_str()).await.map_err(failed)?;
+        }
         let job = Job {
+            keys,
             layout: self.inner.layout.clone(),
             plausible: Plausible::at(UnixNanos(self.inner.clock.unix_nanos()), self.inner.settings.retention),
             max_hours: self.inner.settings.max_hours_per_flush,
@@ -86,6 +93,7 @@ impl Lake {
 /// The blocking part of a flush: everything up to the commit.
 struct Job {
     layout: Layout,
+    keys: KeyRing,
     plausible: Plausible,
     max_hours: usize,
     range: (Lsn, Lsn),
@@ -165,7 +173,9 @@ impl Job {
         keys.add(signal, &records)?;
         let mut order = keys.order(signal)?;
         let slices = SliceOrder::of(signal, &records)?;
-        let mut writer = FileWriter::create(&self.layout.temporary_path(&name), signal, Level::L0, self.range)?;
+        let cover = Cover::fresh(&self.keys, tenant.as_str());
+        let (path, key) = (self.layout.temporary_path(&name), cover.key(&name)?);
+        let mut writer = FileWriter::create(&path, signal, Level::L0, self.range, key)?;
         for slice in order.chunks_mut(SLICE_ROWS) {
             slices.sort(slice, |row| row as usize, |row| keys.time(row));
             writer.write_slice(&take_record_batch(&records, &UInt32Array::from(slice.to_vec()))?)?;
@@ -187,6 +197,7 @@ impl Job {
             max_lsn: self.range.1,
             created_unix_nanos: self.now_unix_nanos,
             zone: written.zone,
+            cover,
         })
     }
 }

@@ -1,20 +1,25 @@
 //! The store looked at from outside, beside a running server: what it holds, and whether it is whole.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use model::{Lsn, Signal, TenantId};
-use runtime::Database;
+use runtime::{Database, KeyRing};
+use tokio::runtime::Handle;
 
 use crate::catalog::{Catalog, CatalogFile, FileState};
 use crate::layout::Layout;
-use crate::{FileEntry, LakeError, Level, SliceIndex, ValueIndex, rollup, sidecar};
+use crate::remote::{Bucket, Wanted};
+use crate::{FileEntry, LakeError, Level, ObjectStore, SliceIndex, ValueIndex, disk, rollup, sidecar};
 
 /// The catalog at one moment.
 #[derive(Debug)]
 pub struct Inspection {
     mark: Lsn,
     files: Vec<CatalogFile>,
+    layout: Layout,
+    bucket: Option<Bucket>,
 }
 
 /// Files of one kind together.
@@ -28,6 +33,8 @@ pub struct Sum {
     pub bytes: u64,
     /// Bytes of the indexes beside them.
     pub index_bytes: u64,
+    /// Of the files, those that the object store has.
+    pub remote_files: u64,
 }
 
 /// What a file of the catalog is.
@@ -51,15 +58,24 @@ pub struct Fault {
 }
 
 impl Inspection {
-    /// Reads the catalog of the lake in `dir`.
+    /// Reads the catalog of the lake in `dir`, whose files are encrypted with these keys if at all.
     ///
     /// # Errors
     /// The catalog's; also when it is of an older version, which the next start of the server brings up to date.
-    pub async fn open(dir: &Path, db: Database) -> Result<Self, LakeError> {
+    pub async fn open(dir: &Path, db: Database, keys: KeyRing) -> Result<Self, LakeError> {
         let dir = std::path::absolute(dir).map_err(LakeError::disk("find", dir))?;
-        let catalog = Catalog::read_only(db);
+        let catalog = Catalog::read_only(db, keys);
         let mark = catalog.mark().await?;
-        Ok(Self { mark, files: catalog.files(Layout::new(dir)).await? })
+        let layout = Layout::new(dir);
+        Ok(Self { mark, files: catalog.files(layout.clone()).await?, layout, bucket: None })
+    }
+
+    /// With the store that some files lie in.
+    ///
+    /// # Errors
+    /// [`LakeError::Setting`].
+    pub fn with_store(self, store: &ObjectStore) -> Result<Self, LakeError> {
+        Ok(Self { bucket: Some(Bucket::open(store)?), ..self })
     }
 
     /// Everything up to here is in files.
@@ -81,17 +97,20 @@ impl Inspection {
             sum.rows += file.entry.zone.rows;
             sum.bytes += file.entry.bytes;
             sum.index_bytes += file.entry.index_bytes;
+            sum.remote_files += u64::from(file.is_remote);
         }
         sums
     }
 
-    /// Reads every file that answers queries, and its index, and compares; blocking. `each` is told of each file.
+    /// Reads every file that answers queries, and its index, and compares; blocking, on a thread of a runtime. `each` is told of each file.
     pub fn verify(&self, mut each: impl FnMut(&FileEntry)) -> Vec<Fault> {
         let mut faults = Vec::new();
-        for entry in self.readable() {
+        for file in self.readable() {
+            let entry = &file.entry;
             each(entry);
-            let checked = entry
-                .verify()
+            let checked = self
+                .here(file)
+                .and_then(|here| here.map_or_else(|| entry.verify(), |_fetched| Ok(())))
                 .and_then(|()| SliceIndex::open(entry).map(drop))
                 .and_then(|()| ValueIndex::open(entry).map(drop))
                 .and_then(|()| rollup::check(entry));
@@ -100,7 +119,10 @@ impl Inspection {
         let quarantined = self.files.iter().filter(|file| file.state == FileState::Quarantined);
         faults.extend(quarantined.map(|file| {
             let file = file.entry.clone();
-            let error = file.verify().err().unwrap_or(LakeError::Quarantined { file: file.name.clone() });
+            let name = || file.name.clone();
+            let refusal = file.cover.refusal().map(|source| LakeError::Key { file: name(), source });
+            let error =
+                refusal.or_else(|| file.verify().err()).unwrap_or_else(|| LakeError::Quarantined { file: name() });
             Fault { file, error }
         }));
         faults
@@ -109,14 +131,54 @@ impl Inspection {
     /// Builds the index of every file anew from its rows; blocking. Returns what could not be.
     pub fn rebuild_indexes(&self, mut each: impl FnMut(&FileEntry)) -> Vec<Fault> {
         let mut faults = Vec::new();
-        for entry in self.readable() {
+        for file in self.readable() {
+            let entry = &file.entry;
             each(entry);
-            faults.extend(sidecar::rebuild(entry).err().map(|error| Fault { file: entry.clone(), error }));
+            let rebuilt = self.here(file).and_then(|_stays| sidecar::rebuild(entry));
+            faults.extend(rebuilt.err().map(|error| Fault { file: entry.clone(), error }));
         }
         faults
     }
 
-    fn readable(&self) -> impl Iterator<Item = &FileEntry> {
-        self.files.iter().filter(|file| file.state == FileState::Live).map(|file| &file.entry)
+    fn readable(&self) -> impl Iterator<Item = &CatalogFile> {
+        self.files.iter().filter(|file| file.state == FileState::Live)
+    }
+
+    /// Fetches a file that lies in the object store alone, and compares it; `None` when it is here already. Says so when its
+    /// key is not there.
+    fn here(&self, file: &CatalogFile) -> Result<Option<Fetched>, LakeError> {
+        let entry = &file.entry;
+        if let Some(source) = entry.cover.refusal() {
+            return Err(LakeError::Key { file: entry.name.clone(), source });
+        }
+        if !file.is_remote || disk::length(&entry.path) == Some(entry.bytes) {
+            return Ok(None);
+        }
+        let missing = || LakeError::Store {
+            action: "fetch",
+            file: entry.name.clone(),
+            reason: "no object store is set".to_owned(),
+        };
+        let bucket = self.bucket.as_ref().ok_or_else(missing)?;
+        let handle = Handle::try_current().map_err(|_| LakeError::Worker("fetch"))?;
+        // its name is not one the server gives, which may be fetching the same file
+        let coming = self.layout.fetched_dir().join(format!("{}.inspected", entry.name.replace('/', ".")));
+        disk::make_dir(&self.layout.fetched_dir())?;
+        handle.block_on(bucket.get(&Wanted::of(entry), &coming))?;
+        fs::rename(&coming, &entry.path).map_err(LakeError::disk("rename", &coming))?;
+        Ok(Some(Fetched { path: entry.path.clone() }))
+    }
+}
+
+/// A copy that goes again; the server, if one runs, knows nothing of it.
+struct Fetched {
+    path: PathBuf,
+}
+
+impl Drop for Fetched {
+    fn drop(&mut self) {
+        if let Err(error) = disk::remove_file(&self.path) {
+            tracing::warn!(%error, "a copy of a file in the object store is left");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The front door: insert, snapshot, and how full it is.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use model::{EventBatch, Lsn, Signal, TenantId, TimeRange, UnixNanos};
@@ -9,9 +9,10 @@ use runtime::{Clock, Database, Stop, metric};
 use tokio::sync::Notify;
 
 use crate::catalog::Catalog;
-use crate::guard::{Mutex, lock};
+use crate::guard::lock;
 use crate::layout::Layout;
 use crate::memtable::{FrozenBatch, Generation};
+use crate::remote::Remote;
 use crate::retention::Retired;
 use crate::version::{Current, Version};
 use crate::{FileEntry, LakeError, Settings, Snapshot, opening};
@@ -44,6 +45,8 @@ pub(crate) struct Inner {
     pub(crate) retired: Mutex<Vec<Retired>>,
     /// Files whose bytes are missing or not what was written.
     pub(crate) quarantined: Mutex<Vec<Arc<FileEntry>>>,
+    /// Files in the object store.
+    pub(crate) remote: Remote,
     freeze_wanted: Notify,
 }
 
@@ -103,6 +106,7 @@ impl Lake {
                 checked: Mutex::default(),
                 retired: Mutex::new(opened.retired),
                 quarantined: Mutex::new(opened.quarantined),
+                remote: opened.remote,
                 freeze_wanted: Notify::new(),
             }),
         };

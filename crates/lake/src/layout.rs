@@ -5,6 +5,7 @@
 //! <dir>/<tenant>/<signal>/<hour>/<first lsn>-<last lsn>.l2.parquet    merged to level 2 from all files of that range
 //! <dir>/<tenant>/<signal>/<hour>/<the same>.idx                       the index beside it
 //! <dir>/.tmp/<any name>                                               being written; never read
+//! <dir>/.fetched/<any name>                                           coming from the object store; never read
 //! ```
 //!
 //! `<hour>` is `2026-11-22T14` or `odd`; log positions are 16 hexadecimal digits. A name says everything that is needed
@@ -17,6 +18,7 @@ use model::{Lsn, Signal, TenantId};
 use crate::{Level, Partition};
 
 const TEMPORARY: &str = ".tmp";
+const FETCHED: &str = ".fetched";
 const EXTENSION: &str = ".parquet";
 const INDEX_EXTENSION: &str = "idx";
 
@@ -37,6 +39,11 @@ impl Layout {
 
     pub(crate) fn temporary_dir(&self) -> PathBuf {
         self.dir.join(TEMPORARY)
+    }
+
+    /// Where files are put together that come from the object store.
+    pub(crate) fn fetched_dir(&self) -> PathBuf {
+        self.dir.join(FETCHED)
     }
 
     /// A file's name: its path below the directory.

@@ -6,6 +6,7 @@
 
 mod catalog;
 mod compaction;
+mod cover;
 mod disk;
 mod error;
 mod file_entry;
@@ -17,9 +18,11 @@ mod layout;
 mod memtable;
 mod merge;
 mod opening;
+mod order;
 mod orphan;
 mod parquet_file;
 mod partition;
+mod remote;
 mod retention;
 mod rollup;
 mod row_order;
@@ -43,7 +46,7 @@ pub use memtable::{FrozenBatch, TraceIndex};
 pub use partition::Partition;
 pub use rollup::{Call, Cell, OTHER, Operation, Rollup, STEP_NANOS, Sketch, Table, Wanted, whole_steps};
 pub use row_order::{GROUP_SLICES, SLICE_ROWS, slices_of};
-pub use settings::Settings;
+pub use settings::{ObjectStore, Settings};
 pub use slice_index::SliceIndex;
 pub use snapshot::Snapshot;
 pub use value_index::{Place, ValueIndex, value_hash};

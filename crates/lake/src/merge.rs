@@ -14,11 +14,9 @@ use arrow::compute::take_record_batch;
 use model::signal::{SPAN_ID, TRACE_ID, span};
 use model::{Lsn, Signal, conform, join};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
-};
-use parquet::file::metadata::PageIndexPolicy;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector};
 
+use crate::cover::FileKey;
 use crate::parquet_file::{FileWriter, Written};
 use crate::row_order::{Keys, SLICE_ROWS, SliceOrder};
 use crate::tree::Trees;
@@ -36,6 +34,7 @@ pub(crate) fn merge(
     path: &Path,
     level: Level,
     range: (Lsn, Lsn),
+    key: Option<FileKey>,
     pause: &mut dyn FnMut() -> Result<(), LakeError>,
 ) -> Result<Written, LakeError> {
     let Some(signal) = inputs.first().map(|input| input.signal) else {
@@ -54,7 +53,7 @@ pub(crate) fn merge(
         trees.number(&keys, &order);
     }
     let mut gathering = Gathering::of(&sources, signal);
-    let mut writer = FileWriter::create(path, signal, level, range)?;
+    let mut writer = FileWriter::create(path, signal, level, range, key)?;
     for window in order.chunks(SLICE_ROWS) {
         let (records, mut rows) = gathering.gather(window)?;
         // a row of the window with where it lies among what was gathered
@@ -101,8 +100,8 @@ struct SliceAt {
 impl Source {
     fn open(entry: &Arc<FileEntry>) -> Result<Self, LakeError> {
         let file = File::open(&entry.path).map_err(LakeError::disk("open", &entry.path))?;
-        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
-        let metadata = ArrowReaderMetadata::load(&file, options).map_err(LakeError::read(&entry.path))?;
+        let metadata =
+            ArrowReaderMetadata::load(&file, entry.reader_options()).map_err(LakeError::read(&entry.path))?;
         let (mut slices, mut first) = (Vec::new(), 0);
         for (group, rows) in metadata.metadata().row_groups().iter().map(|group| group.num_rows()).enumerate() {
             let group_rows = usize::try_from(rows).unwrap_or(0);

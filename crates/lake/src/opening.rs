@@ -7,6 +7,7 @@ use runtime::{Clock, Database};
 
 use crate::catalog::{Catalog, CatalogFile, FileState};
 use crate::layout::Layout;
+use crate::remote::Remote;
 use crate::retention::Retired;
 use crate::version::Version;
 use crate::{FileEntry, LakeError, Settings, disk, orphan};
@@ -19,22 +20,31 @@ pub(crate) struct Opened {
     pub(crate) version: Version,
     pub(crate) retired: Vec<Retired>,
     pub(crate) quarantined: Vec<Arc<FileEntry>>,
+    pub(crate) remote: Remote,
 }
 
 pub(crate) async fn open(settings: &Settings, db: Database, clock: &Clock) -> Result<Opened, LakeError> {
     check(settings)?;
     let dir = std::path::absolute(&settings.dir).map_err(LakeError::disk("find", &settings.dir))?;
     let layout = Layout::new(dir);
-    let catalog = Catalog::open(db).await?;
+    let catalog = Catalog::open(db, settings.keys.clone()).await?;
     let mark = catalog.mark().await?;
     let known = catalog.files(layout.clone()).await?;
-    let on_disk = layout.clone();
+    let locked = known.iter().filter(|file| file.state != FileState::Retired).find_map(|file| {
+        let source = file.entry.cover.refusal().filter(|error| !error.is_erased())?;
+        Some(LakeError::Key { file: file.entry.name.clone(), source })
+    });
+    if let Some(error) = locked {
+        return Err(error);
+    }
+    let (on_disk, here) = (layout.clone(), settings.clone());
     let looked = tokio::task::spawn_blocking(move || {
         disk::make_dir(&on_disk.temporary_dir())?;
         orphan::sweep(&on_disk, mark, &orphan::names(&known))?;
-        Ok::<_, LakeError>(known.into_iter().map(|file| (found_state(&file), file)).collect::<Vec<_>>())
+        let remote = Remote::open(&here, &on_disk, &known)?;
+        Ok::<_, LakeError>((known.into_iter().map(|file| (found_state(&file), file)).collect::<Vec<_>>(), remote))
     });
-    let looked = looked.await.map_err(|_| LakeError::Worker("opening"))??;
+    let (looked, remote) = looked.await.map_err(|_| LakeError::Worker("opening"))??;
     for state in [FileState::Live, FileState::Quarantined] {
         let changed = looked.iter().filter(|(found, file)| *found == state && file.state != state);
         let names: Vec<String> = changed.map(|(_, file)| file.entry.name.clone()).collect();
@@ -52,7 +62,7 @@ pub(crate) async fn open(settings: &Settings, db: Database, clock: &Clock) -> Re
             }
         }
     }
-    Ok(Opened { layout, catalog, version: Version::new(mark, live), retired, quarantined })
+    Ok(Opened { layout, catalog, version: Version::new(mark, live), retired, quarantined, remote })
 }
 
 fn check(settings: &Settings) -> Result<(), LakeError> {
@@ -71,10 +81,22 @@ fn check(settings: &Settings) -> Result<(), LakeError> {
     Ok(())
 }
 
-/// A file that came back, as when its disk was mounted late, or that was put back from a copy, is live again.
+/// A file that came back, as when its disk was mounted late, or that was put back from a copy, is live again. What the
+/// object store has is found out when it is read.
 fn found_state(file: &CatalogFile) -> FileState {
     if file.state == FileState::Retired {
         return FileState::Retired;
+    }
+    if file.entry.cover.refusal().is_some() {
+        tracing::warn!(
+            file = file.entry.name,
+            rows = file.entry.zone.rows,
+            "the key of a file was erased, its rows are missing from answers"
+        );
+        return FileState::Quarantined;
+    }
+    if file.is_remote {
+        return FileState::Live;
     }
     let found_bytes = disk::length(&file.entry.path);
     let is_whole = || file.state != FileState::Quarantined || file.entry.verify().is_ok();

@@ -19,11 +19,12 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
+use crate::cover::FileKey;
 use crate::file_entry::FORMAT_VERSION;
 use crate::rollup::Rollup;
 use crate::row_order::{GROUP_SLICES, SLICE_ROWS};
 use crate::sidecar::Builder;
-use crate::{LakeError, Level, Zone};
+use crate::{LakeError, Level, Zone, sidecar};
 
 const ROW_GROUP_ROWS: usize = GROUP_SLICES * SLICE_ROWS;
 /// Trace ids repeat within their trace; past this the rest of a row group is written plain.
@@ -46,17 +47,24 @@ pub(crate) struct FileWriter {
     writer: ArrowWriter<Sink>,
     zone: Zone,
     index: Builder,
+    key: Option<FileKey>,
 }
 
 impl FileWriter {
-    pub(crate) fn create(path: &Path, signal: Signal, level: Level, range: (Lsn, Lsn)) -> Result<Self, LakeError> {
+    pub(crate) fn create(
+        path: &Path,
+        signal: Signal,
+        level: Level,
+        range: (Lsn, Lsn),
+        key: Option<FileKey>,
+    ) -> Result<Self, LakeError> {
         let failed = |source| LakeError::Parquet { path: path.to_owned(), source };
         let file = File::create(path).map_err(LakeError::disk("create", path))?;
         let sink = Sink { file: BufWriter::with_capacity(1 << 18, file), bytes: 0, checksum_crc32c: 0 };
-        let properties = properties(signal, level, range).map_err(failed)?;
+        let properties = properties(signal, level, range, key.as_ref()).map_err(failed)?;
         let writer = ArrowWriter::try_new(sink, signal.stored_schema(), Some(properties)).map_err(failed)?;
         let index = Builder::new(signal, level.has_values());
-        Ok(Self { path: path.to_owned(), signal, writer, zone: Zone::empty(), index })
+        Ok(Self { path: path.to_owned(), signal, writer, zone: Zone::empty(), index, key })
     }
 
     /// Writes the next slice: [`SLICE_ROWS`] rows, in the last one fewer.
@@ -68,7 +76,7 @@ impl FileWriter {
 
     /// Completes the file and has the system put its bytes on disk. A file of spans takes the counts of them.
     pub(crate) fn finish(self, rollup: Option<&Rollup>) -> Result<Written, LakeError> {
-        let Self { path, writer, zone, index, .. } = self;
+        let Self { path, writer, zone, index, key, .. } = self;
         let sink = writer.into_inner().map_err(|source| LakeError::Parquet { path: path.clone(), source })?;
         let (bytes, checksum_crc32c) = (sink.bytes, sink.checksum_crc32c);
         let file = sink.file.into_inner().map_err(|error| LakeError::disk("write", &path)(error.into_error()))?;
@@ -78,11 +86,18 @@ impl FileWriter {
             let short = std::io::Error::other(format!("{on_disk} bytes on disk after writing {bytes}"));
             return Err(LakeError::disk("write", &path)(short));
         }
-        Ok(Written { bytes, checksum_crc32c, zone, index: index.finish(bytes, checksum_crc32c, rollup) })
+        let index = index.finish(bytes, checksum_crc32c, rollup);
+        let index = sidecar::covered(index, key.as_ref(), (bytes, checksum_crc32c));
+        Ok(Written { bytes, checksum_crc32c, zone, index })
     }
 }
 
-fn properties(signal: Signal, level: Level, range: (Lsn, Lsn)) -> Result<WriterProperties, ParquetError> {
+fn properties(
+    signal: Signal,
+    level: Level,
+    range: (Lsn, Lsn),
+    key: Option<&FileKey>,
+) -> Result<WriterProperties, ParquetError> {
     let metadata = vec![
         KeyValue::new("tracehound.format_version".to_owned(), FORMAT_VERSION.to_string()),
         KeyValue::new("tracehound.signal".to_owned(), signal.to_string()),
@@ -112,6 +127,9 @@ fn properties(signal: Signal, level: Level, range: (Lsn, Lsn)) -> Result<WriterP
         for column in [span::NESTED_LEFT, span::NESTED_RIGHT] {
             builder = without_dictionary(builder, column, Encoding::DELTA_BINARY_PACKED);
         }
+    }
+    if let Some(key) = key {
+        builder = builder.with_file_encryption_properties(key.encryption()?);
     }
     Ok(builder.build())
 }

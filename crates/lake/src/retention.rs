@@ -56,18 +56,23 @@ impl Lake {
         Ok(count)
     }
 
-    async fn unlink_retired(&self, turn: OwnedMutexGuard<()>) -> Result<(), LakeError> {
+    /// Names of retired files whose grace is over and that no snapshot holds.
+    pub(crate) fn names_due(&self) -> Vec<String> {
         let now_unix_nanos = self.inner.clock.unix_nanos();
         let grace_nanos = i64::try_from(self.inner.settings.unlink_grace.as_nanos()).unwrap_or(i64::MAX);
-        let due: Vec<Retired> = {
-            let retired = lock(&self.inner.retired);
-            // once out of the version, only snapshots hold a file; this list is the one holder that is left
-            let is_due = |file: &&Retired| {
-                now_unix_nanos.saturating_sub(file.since_unix_nanos) >= grace_nanos
-                    && Arc::strong_count(&file.file) == 1
-            };
-            retired.iter().filter(is_due).cloned().collect()
+        // once out of the version, only snapshots hold a file; this list is the one holder that is left
+        let is_due = |file: &&Retired| {
+            now_unix_nanos.saturating_sub(file.since_unix_nanos) >= grace_nanos && Arc::strong_count(&file.file) == 1
         };
+        lock(&self.inner.retired).iter().filter(is_due).map(|retired| retired.file.name.clone()).collect()
+    }
+
+    async fn unlink_retired(&self, turn: OwnedMutexGuard<()>) -> Result<(), LakeError> {
+        // what the object store has is deleted there first, by whoever may wait for it
+        let names: HashSet<String> =
+            self.names_due().into_iter().filter(|name| self.inner.remote.cache.may_forget(name)).collect();
+        let is_due = |file: &&Retired| names.contains(&file.file.name);
+        let due: Vec<Retired> = lock(&self.inner.retired).iter().filter(is_due).cloned().collect();
         if due.is_empty() {
             return Ok(());
         }
@@ -76,6 +81,7 @@ impl Lake {
         let (unlinked, _turn) = tokio::task::spawn_blocking(unlink).await.map_err(|_| LakeError::Worker("unlink"))?;
         unlinked?;
         self.inner.catalog.remove(&names).await?;
+        self.inner.remote.cache.forget(&names);
         let gone: HashSet<&str> = names.iter().map(String::as_str).collect();
         lock(&self.inner.retired).retain(|retired| !gone.contains(retired.file.name.as_str()));
         lock(&self.inner.checked).retain(|name, _| !gone.contains(name.as_str()));

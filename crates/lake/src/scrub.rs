@@ -43,7 +43,7 @@ impl Lake {
     /// # Errors
     /// As [`FileEntry::verify`].
     pub fn check_again(&self, file: &FileEntry) -> Result<(), LakeError> {
-        let checked = file.verify();
+        let checked = self.verify(file);
         match &checked {
             Ok(()) => self.mark_checked(file),
             Err(_) => {
@@ -88,7 +88,7 @@ impl Lake {
         let due = {
             let checked = lock(&self.inner.checked);
             let last = |file: &&Arc<FileEntry>| checked.get(&file.name).copied().unwrap_or(UnixNanos(i64::MIN));
-            let oldest = version.all_files().min_by_key(last);
+            let oldest = version.all_files().filter(|file| !self.is_away(file)).min_by_key(last);
             let again = now.plus(-i64::try_from(AGAIN_AFTER.as_nanos()).unwrap_or(i64::MAX));
             oldest.filter(|file| last(file) <= again).cloned()
         };

@@ -1,7 +1,12 @@
 //! How much the lake may hold, where and for how long.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use runtime::KeyRing;
+
+use crate::Level;
 
 /// What a person may set.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +28,10 @@ pub struct Settings {
     pub compaction_share: f64,
     /// Hour files one flush writes per tenant and signal at most; events of further hours go to one `odd` file.
     pub max_hours_per_flush: usize,
+    /// Where sealed files go; `None` keeps everything on the local disk.
+    pub object_store: Option<ObjectStore>,
+    /// Keys that files are encrypted with, unless they are off.
+    pub keys: KeyRing,
 }
 
 impl Settings {
@@ -40,6 +49,64 @@ impl Settings {
             unlink_grace: Duration::from_secs(10 * 60),
             compaction_share: 0.35,
             max_hours_per_flush: 48,
+            object_store: None,
+            keys: KeyRing::default(),
         }
+    }
+}
+
+/// Storage that speaks the S3 protocol. What is not said here comes from the usual `AWS_*` variables.
+#[derive(Clone, PartialEq)]
+pub struct ObjectStore {
+    /// `s3://bucket/prefix`; the prefix is for this lake alone.
+    pub url: String,
+    /// Where it listens, as in `https://minio.example:9000`; `None` is the one of its region.
+    pub endpoint: Option<String>,
+    /// The region.
+    pub region: Option<String>,
+    /// Who we are there.
+    pub access_key_id: Option<String>,
+    /// And how we show it.
+    pub secret_access_key: Option<String>,
+    /// Levels whose files go there.
+    pub levels: Vec<Level>,
+    /// How old a file is at least when it goes there.
+    pub min_age: Duration,
+    /// Bytes of such files that stay on the local disk, or come back to it when they are read. A file that is larger, or
+    /// being merged, may pass it.
+    pub cache_bytes: u64,
+    /// How long one request may take, and how long it is tried again.
+    pub patience: Duration,
+}
+
+impl ObjectStore {
+    /// The defaults, at `url`.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            endpoint: None,
+            region: None,
+            access_key_id: None,
+            secret_access_key: None,
+            levels: vec![Level::L2],
+            min_age: Duration::from_secs(10 * 60),
+            cache_bytes: 10 << 30,
+            patience: Duration::from_secs(20),
+        }
+    }
+}
+
+impl fmt::Debug for ObjectStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // without the secret
+        let Self { url, endpoint, region, levels, min_age, cache_bytes, .. } = self;
+        f.debug_struct("ObjectStore")
+            .field("url", url)
+            .field("endpoint", endpoint)
+            .field("region", region)
+            .field("levels", levels)
+            .field("min_age", min_age)
+            .field("cache_bytes", cache_bytes)
+            .finish_non_exhaustive()
     }
 }

@@ -17,9 +17,9 @@
 //! | 4, 5 | counts of spans, [`crate::rollup`] |
 //! | 16 | words of bodies by slice, [`crate::word_index`] |
 //!
-//! A reader passes over kinds it does not know.
+//! A reader passes over kinds it does not know. Beside an encrypted file all of this is encrypted ([`crate::cover`]).
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -29,6 +29,7 @@ use model::Signal;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use xorf::{BinaryFuse8, Descriptor};
 
+use crate::cover::{Cover, FileKey};
 use crate::rollup::{self, Rollup};
 use crate::row_order::SLICE_ROWS;
 use crate::{FileEntry, LakeError, disk, row_order, slice_index, value_index, word_index};
@@ -113,6 +114,12 @@ pub(crate) fn write_sections(sections: &[(u32, Vec<u8>)], file_bytes: u64, file_
 /// [`LakeError::Disk`] when there is no sidecar, [`LakeError::Index`] when it is damaged or of another file.
 pub(crate) fn open(entry: &FileEntry, kinds: &[u32]) -> Result<Vec<(u32, Vec<u8>)>, LakeError> {
     let path = entry.index_path();
+    if entry.is_encrypted() {
+        let sealed = fs::read(&path).map_err(LakeError::disk("read", &path))?;
+        let found = open_covered(&entry.cover, &sealed, (entry.bytes, entry.checksum_crc32c), kinds);
+        let found = found.filter(|(rows, _)| *rows == entry.zone.rows);
+        return found.map(|(_, sections)| sections).ok_or(LakeError::Index { path });
+    }
     let file = File::open(&path).map_err(LakeError::disk("open", &path))?;
     let length = file.metadata().map_err(LakeError::disk("look at", &path))?.len();
     let read_at = |offset: u64, bytes: usize| {
@@ -123,6 +130,29 @@ pub(crate) fn open(entry: &FileEntry, kinds: &[u32]) -> Result<Vec<(u32, Vec<u8>
     };
     let found = read_sections(read_at, entry.bytes, entry.checksum_crc32c, kinds);
     found.filter(|(rows, _)| *rows == entry.zone.rows).map(|(_, sections)| sections).ok_or(LakeError::Index { path })
+}
+
+/// The index as it is put on disk.
+pub(crate) fn covered(plain: Vec<u8>, key: Option<&FileKey>, bound_to: (u64, u32)) -> Vec<u8> {
+    match key {
+        Some(key) => key.seal_index(&plain, bound_to),
+        None => plain,
+    }
+}
+
+/// As [`read_sections`], of an encrypted index.
+fn open_covered(
+    cover: &Cover,
+    sealed: &[u8],
+    bound_to: (u64, u32),
+    kinds: &[u32],
+) -> Option<(u64, Vec<(u32, Vec<u8>)>)> {
+    let plain = cover.open_index(sealed, bound_to)?;
+    let read_at = |offset: u64, bytes: usize| {
+        let start = usize::try_from(offset).ok()?;
+        plain.get(start..start.checked_add(bytes)?).map(<[u8]>::to_vec)
+    };
+    read_sections(read_at, bound_to.0, bound_to.1, kinds)
 }
 
 /// The rows of the file and the sections; `None` when this is no sidecar of that file.
@@ -170,7 +200,8 @@ pub(crate) fn read_sections(
 pub(crate) fn rebuild(entry: &FileEntry) -> Result<(), LakeError> {
     entry.verify()?;
     let file = File::open(&entry.path).map_err(LakeError::disk("open", &entry.path))?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(LakeError::read(&entry.path))?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(file, entry.reader_options());
+    let reader = reader.map_err(LakeError::read(&entry.path))?;
     let reader = reader.with_batch_size(SLICE_ROWS).build();
     let mut builder = Builder::new(entry.signal, entry.level.has_values());
     for slice in reader.map_err(LakeError::read(&entry.path))? {
@@ -178,6 +209,8 @@ pub(crate) fn rebuild(entry: &FileEntry) -> Result<(), LakeError> {
     }
     let rollup = (entry.signal == Signal::Spans).then(|| rollup::of_rows(entry)).transpose()?;
     let bytes = builder.finish(entry.bytes, entry.checksum_crc32c, rollup.as_ref());
+    let key = if entry.is_encrypted() { entry.cover.key(&entry.name)? } else { None };
+    let bytes = covered(bytes, key.as_ref(), (entry.bytes, entry.checksum_crc32c));
     let path = entry.index_path();
     write(&bytes, &path.with_extension("idx.new"), &path)
 }

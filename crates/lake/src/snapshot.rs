@@ -1,5 +1,6 @@
 //! One moment of one tenant's signal: files and memory as one version.
 
+use std::fs::File;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, UInt32Array};
@@ -13,7 +14,7 @@ use crate::{FileEntry, FrozenBatch, Lake, LakeError};
 /// What a query reads. Each event inserted before it was taken is seen exactly once, in a file or in a batch.
 ///
 /// Files and batches that cannot hold a row of `range` are left out; those that are in may hold rows outside of it.
-/// The files stay on disk while the snapshot, or a clone of their entries, is alive.
+/// The files stay readable while the snapshot, or a clone of their entries, is alive.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     /// Whose events.
@@ -40,6 +41,19 @@ impl Snapshot {
     /// As [`FileEntry::verify`].
     pub fn check(&self, file: &FileEntry) -> Result<(), LakeError> {
         self.lake.check(file)
+    }
+
+    /// Opens a file, which may have to come from the object store first. Blocking.
+    ///
+    /// # Errors
+    /// As [`Lake::open_file`].
+    pub fn open_file(&self, file: &FileEntry) -> Result<File, LakeError> {
+        self.lake.open_file(file)
+    }
+
+    /// Whether a file has to come from the object store before its rows are read; it is checked when it does.
+    pub fn is_away(&self, file: &FileEntry) -> bool {
+        self.lake.is_away(file)
     }
 
     /// The same batches with their trace indexes, in the same order.

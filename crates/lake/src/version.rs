@@ -6,8 +6,8 @@ use std::sync::Arc;
 use model::{EventBatch, Lsn, Signal, TenantId};
 
 use crate::FileEntry;
-use crate::guard::{Mutex, lock};
 use crate::memtable::{Generation, TableKey};
+use crate::order::{Mutex, lock};
 use crate::rollup::Callers;
 
 /// The version of now. The lock covers inserting and replacing the version, both short; whoever reads clones the version

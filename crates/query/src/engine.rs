@@ -1,6 +1,5 @@
 //! The query engine as this house sets it up: one session per query, with its own catalog and its own memory.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -16,7 +15,7 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::ScalarUDF;
-use datafusion::object_store::local::LocalFileSystem;
+use datafusion::object_store::ObjectStore;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::TryStreamExt;
 
@@ -45,7 +44,7 @@ pub(crate) struct Collected {
 }
 
 impl Engine {
-    pub(crate) fn new(lake_dir: &Path, limits: &Limits) -> Result<Self, QueryError> {
+    pub(crate) fn new(files: Arc<dyn ObjectStore>, limits: &Limits) -> Result<Self, QueryError> {
         let cache =
             CacheManagerConfig { metadata_cache_limit: limits.footer_cache_bytes, ..CacheManagerConfig::default() };
         let disk = DiskManagerBuilder::default()
@@ -56,10 +55,8 @@ impl Engine {
         // no session can read anything outside of the lake, whatever a text talks the engine into
         let local = ObjectStoreUrl::local_filesystem();
         base.deregister_object_store(local.as_ref()).map_err(QueryError::Plan)?;
-        let files = LocalFileSystem::new_with_prefix(lake_dir);
-        let files = files.map_err(|error| QueryError::Plan(DataFusionError::ObjectStore(Box::new(error))))?;
         let url = table::lake_url().map_err(QueryError::Plan)?;
-        base.register_object_store(url.as_ref(), Arc::new(files));
+        base.register_object_store(url.as_ref(), files);
         let mut functions = SessionStateDefaults::default_scalar_functions();
         functions.push(entries::function());
         Ok(Self { base, functions, memory_bytes: limits.memory_bytes, result_bytes: limits.result_bytes })

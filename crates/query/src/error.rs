@@ -1,5 +1,6 @@
 //! Why a read could not be answered.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,6 +75,15 @@ pub enum QueryError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A data file lies in the object store, which cannot be asked for it now. It stays in sight: asked again when the
+    /// store answers, the query is answered in full.
+    #[error("file {} with {} events lies in the object store and cannot be read for now: {reason}", file.name, file.zone.rows)]
+    Unreachable {
+        /// The file.
+        file: Arc<FileEntry>,
+        /// What the store or the way there said.
+        reason: String,
+    },
     /// A stored batch does not have the columns it should have.
     #[error("stored data is not as expected: {0}")]
     Stored(#[from] model::view::ViewError),
@@ -96,7 +106,7 @@ impl QueryError {
             Self::SqlTooLong { .. } | Self::Memory { .. } | Self::ResultTooLarge { .. } => ErrorKind::TooLarge,
             Self::Overloaded { .. } => ErrorKind::Overloaded,
             Self::Timeout { .. } => ErrorKind::Timeout,
-            Self::Damaged { .. } => ErrorKind::Unavailable,
+            Self::Damaged { .. } | Self::Unreachable { .. } => ErrorKind::Unavailable,
             Self::File { .. } | Self::Stored(_) | Self::Columns(_) | Self::Plan(_) | Self::Threads(_) => {
                 ErrorKind::Internal
             }
@@ -114,14 +124,15 @@ impl QueryError {
 
     /// Nothing, when the file is what was written. Blocking.
     pub(crate) fn of_damage(snapshot: &Snapshot, file: &Arc<FileEntry>) -> Result<(), Self> {
-        snapshot.check(file).map_err(|error| Self::of_file(file, &error))
+        snapshot.check(file).map_err(|error| Self::of_lake(file, error))
     }
 
-    /// What the lake said of a file.
-    pub(crate) fn of_file(file: &Arc<FileEntry>, error: &LakeError) -> Self {
-        match error.is_damage() {
-            true => Self::Damaged { file: Arc::clone(file), reason: error.to_string() },
-            false => Self::File { path: file.path.display().to_string(), reason: error.to_string() },
+    /// What it means that the lake could not give a file.
+    pub(crate) fn of_lake(file: &Arc<FileEntry>, error: LakeError) -> Self {
+        match error {
+            LakeError::Store { reason, .. } => Self::Unreachable { file: Arc::clone(file), reason },
+            error if error.is_damage() => Self::Damaged { file: Arc::clone(file), reason: error.to_string() },
+            error => Self::File { path: file.path.display().to_string(), reason: error.to_string() },
         }
     }
 
@@ -137,14 +148,29 @@ impl QueryError {
         }
     }
 
+    /// What we said of a file ourselves, however deep the engine and its readers have wrapped it.
+    fn about_file(error: &DataFusionError) -> Option<Self> {
+        let mut inner: Option<&(dyn Error + 'static)> = Some(error);
+        while let Some(error) = inner {
+            match error.downcast_ref() {
+                Some(Self::Damaged { file, reason }) => {
+                    return Some(Self::Damaged { file: Arc::clone(file), reason: reason.clone() });
+                }
+                Some(Self::Unreachable { file, reason }) => {
+                    return Some(Self::Unreachable { file: Arc::clone(file), reason: reason.clone() });
+                }
+                _ => inner = error.source(),
+            }
+        }
+        None
+    }
+
     /// Sorts an engine error: out of memory has its own face, everything else is a fault of the plan.
     pub(crate) fn from_engine(error: DataFusionError, memory_limit_bytes: usize) -> Self {
         // the limit of temporary files has no kind of its own in the engine, only this text
         let out_of_spill = || error.to_string().contains("during the spilling process");
-        if let DataFusionError::External(inner) = error.find_root()
-            && let Some(Self::Damaged { file, reason }) = inner.downcast_ref()
-        {
-            return Self::Damaged { file: Arc::clone(file), reason: reason.clone() };
+        if let Some(about_file) = Self::about_file(&error) {
+            return about_file;
         }
         match error.find_root() {
             DataFusionError::ResourcesExhausted(_) => Self::Memory { limit_bytes: memory_limit_bytes },

@@ -8,9 +8,8 @@ use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lake::{FileEntry, SliceIndex, ValueIndex, WordIndex};
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use parquet::file::metadata::PageIndexPolicy;
+use lake::{FileEntry, LakeError, SliceIndex, Snapshot, ValueIndex, WordIndex};
+use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use runtime::metric;
 
 use crate::QueryError;
@@ -20,9 +19,13 @@ const ENTRY_BYTES: usize = 256;
 /// Files whose index lied that are remembered; those are faults of ours, and not many.
 const MAX_DISTRUSTED: usize = 4_096;
 
-/// Opens the file behind an entry.
-pub(crate) fn open(entry: &FileEntry) -> Result<File, QueryError> {
-    File::open(&entry.path).map_err(|error| unreadable(entry, &error))
+/// Opens the file behind an entry, wherever it lies.
+pub(crate) fn open(snapshot: &Snapshot, entry: &Arc<FileEntry>) -> Result<File, QueryError> {
+    snapshot.open_file(entry).map_err(|error| match error {
+        // whether it is gone for good is found out before its rows are used
+        LakeError::Disk { source, .. } => unreadable(entry, &source),
+        error => QueryError::of_lake(entry, error),
+    })
 }
 
 pub(crate) fn unreadable(entry: &FileEntry, error: &dyn std::error::Error) -> QueryError {
@@ -117,12 +120,16 @@ impl Footers {
     /// The footer of a file with its page index, read when it is not in memory. Blocking.
     ///
     /// # Errors
-    /// [`QueryError::File`].
-    pub(crate) fn footer(&self, entry: &FileEntry) -> Result<Arc<ArrowReaderMetadata>, QueryError> {
+    /// As [`open`].
+    pub(crate) fn footer(
+        &self,
+        snapshot: &Snapshot,
+        entry: &Arc<FileEntry>,
+    ) -> Result<Arc<ArrowReaderMetadata>, QueryError> {
         let bytes = |footer: &ArrowReaderMetadata| footer.metadata().memory_size();
         self.footers.get(&entry.name, bytes, || {
-            let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
-            ArrowReaderMetadata::load(&open(entry)?, options).map_err(|error| unreadable(entry, &error))
+            ArrowReaderMetadata::load(&open(snapshot, entry)?, entry.reader_options())
+                .map_err(|error| unreadable(entry, &error))
         })
     }
 }

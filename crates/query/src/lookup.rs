@@ -50,7 +50,7 @@ impl Lookup {
     /// Reads the rows, memory first, then files from the newest to the oldest. Blocking.
     ///
     /// # Errors
-    /// [`QueryError::File`], [`QueryError::Columns`], [`QueryError::Timeout`] past the deadline.
+    /// [`QueryError::File`], [`QueryError::Unreachable`], [`QueryError::Columns`], [`QueryError::Timeout`] past the deadline.
     pub(crate) fn run(&self, snapshot: &Snapshot, footers: &Footers) -> Result<Found, QueryError> {
         let mut found = Found::default();
         let mut room = self.max_rows;
@@ -85,10 +85,10 @@ impl Lookup {
                 continue;
             }
             QueryError::of_damage(snapshot, entry)?;
-            let footer = footers.footer(entry)?;
-            let mut batches = self.read(entry, &footer, &rows, &traces, room + 1)?;
+            let footer = footers.footer(snapshot, entry)?;
+            let mut batches = self.read(snapshot, entry, &footer, &rows, &traces, room + 1)?;
             if is_checked {
-                let scanned = self.read(entry, &footer, &all(), &traces, room + 1)?;
+                let scanned = self.read(snapshot, entry, &footer, &all(), &traces, room + 1)?;
                 metrics::counter!(metric::LAKE_INDEX_CHECKS).increment(1);
                 if count(&scanned) != count(&batches) {
                     metrics::counter!(metric::LAKE_INDEX_LIES).increment(1);
@@ -104,7 +104,8 @@ impl Lookup {
 
     fn read(
         &self,
-        entry: &FileEntry,
+        snapshot: &Snapshot,
+        entry: &Arc<FileEntry>,
         footer: &ArrowReaderMetadata,
         rows: &[Range<u64>],
         traces: &Arc<HashSet<[u8; 16]>>,
@@ -122,7 +123,7 @@ impl Lookup {
         let only_trace = ProjectionMask::roots(columns, [trace_column]);
         let matches = ArrowPredicateFn::new(only_trace, move |batch| Ok(matching(batch.column(0), &traces)));
         let mask = ProjectionMask::roots(columns, tops);
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(footer::open(entry)?, footer.clone())
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(footer::open(snapshot, entry)?, footer.clone())
             .with_row_groups(groups)
             .with_row_selection(selection)
             .with_projection(mask)

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use datafusion::common::DataFusionError;
 use lake::{Lake, Snapshot};
 use model::time::NANOS_PER_SEC;
 use model::{Signal, TenantId, TimeRange, UnixNanos};
@@ -14,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::admission::Admission;
 use crate::engine::Engine;
+use crate::files::LakeFiles;
 use crate::footer::Footers;
 use crate::{Limits, QueryError};
 
@@ -89,7 +91,9 @@ impl Query {
             .enable_all()
             .build()
             .map_err(|error| QueryError::Threads(error.to_string()))?;
-        let engine = Engine::new(&lake.settings().dir, &limits)?;
+        let files = LakeFiles::new(lake.clone());
+        let files = files.map_err(|error| QueryError::Plan(DataFusionError::ObjectStore(Box::new(error))))?;
+        let engine = Engine::new(Arc::new(files), &limits)?;
         let footers = Footers::new(limits.footer_cache_bytes, limits.index_check_every);
         let admission = Admission::new(&limits);
         let threads = Threads(Some(threads));

@@ -133,7 +133,7 @@ pub(crate) fn read(
         return Err(QueryError::Timeout { limit: Duration::ZERO });
     }
     read.map_err(|(file, error)| match file {
-        Some(file) => QueryError::of_file(&file, &error),
+        Some(file) => QueryError::of_lake(&file, error),
         None => QueryError::Columns(arrow::error::ArrowError::ExternalError(Box::new(error))),
     })
 }

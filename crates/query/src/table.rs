@@ -15,9 +15,7 @@ use datafusion::common::{Column, DFSchema, DataFusionError, Result, ScalarValue,
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::memory::MemorySourceConfig;
-use datafusion::datasource::physical_plan::parquet::{
-    CachedParquetFileReaderFactory, ParquetAccessPlan, RowGroupAccess,
-};
+use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, RowGroupAccess};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -35,6 +33,7 @@ use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 
 use crate::QueryError;
 use crate::narrowing::Slices;
+use crate::readers::LakeReaders;
 
 /// Severity numbers below this are no errors; the zone of a log file counts from here on.
 const SEVERITY_ERROR: i8 = 17;
@@ -105,7 +104,9 @@ impl SnapshotTable {
 
     /// No row of a damaged file is used: the first time after a start that a file is read, it is read whole.
     async fn check(&self, files: &[Arc<FileEntry>]) -> Result<()> {
-        let (snapshot, files) = (self.snapshot.clone(), files.to_vec());
+        let snapshot = self.snapshot.clone();
+        // what has to be fetched is compared then
+        let files: Vec<_> = files.iter().filter(|file| !snapshot.is_away(file)).cloned().collect();
         let check = move || files.iter().try_for_each(|file| QueryError::of_damage(&snapshot, file));
         let checked = tokio::task::spawn_blocking(check).await;
         let checked = checked.map_err(|error| DataFusionError::External(Box::new(error)))?;
@@ -122,13 +123,14 @@ impl SnapshotTable {
         let url = lake_url()?;
         let store = state.runtime_env().object_store(&url)?;
         let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
+        let readers = LakeReaders::new(store, cache, &self.snapshot, files);
         let mut global = state.config_options().execution.parquet.clone();
         global.pushdown_filters = self.selectivity == Selectivity::Selective;
         global.reorder_filters = true;
         let options = TableParquetOptions { global, ..TableParquetOptions::default() };
         let source = ParquetSource::new(self.schema())
             .with_table_parquet_options(options)
-            .with_parquet_file_reader_factory(Arc::new(CachedParquetFileReaderFactory::new(store, cache)));
+            .with_parquet_file_reader_factory(Arc::new(readers));
         // newest first in every group, so that a search for the newest rows can stop early
         let groups = state.config().target_partitions().clamp(1, files.len());
         let mut grouped = vec![Vec::new(); groups];

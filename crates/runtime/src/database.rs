@@ -81,7 +81,7 @@ impl Database {
     }
 
     /// Brings one crate's tables up to date. Migration versions are unique over all crates: each crate numbers its own
-    /// within its hundred (lake 1xx, alerts 2xx, access 3xx, pipeline 4xx).
+    /// within its hundred (lake 1xx, alerts 2xx, access 3xx, pipeline 4xx, runtime 5xx).
     ///
     /// # Errors
     /// [`DatabaseError::Newer`], [`DatabaseError::Migrate`].

@@ -1,7 +1,8 @@
 //! What every room stands on and none wants to write twice.
 //!
-//! *Owns* the clock, randomness, background tasks and their stop, the database handle, the making of directories,
-//! the outgoing HTTP client, the capped inflate, listening sockets, error kinds, and the names of metrics. *Promises* that time, dice, sockets and
+//! *Owns* the clock, randomness, background tasks and their stop, the database handle, the making of directories, the
+//! outgoing HTTP client, the capped inflate, keys of what is encrypted, listening sockets, error kinds, and the names of
+//! metrics. *Promises* that time, dice, sockets and
 //! decompression have one door each. *Refuses to know* any signal.
 
 pub mod clock;
@@ -10,6 +11,7 @@ pub mod directory;
 pub mod egress;
 pub mod error;
 pub mod inflate;
+pub mod keyring;
 pub mod listeners;
 pub mod metric;
 pub mod random;
@@ -19,6 +21,7 @@ pub mod telemetry;
 pub use clock::Clock;
 pub use database::Database;
 pub use error::ErrorKind;
+pub use keyring::KeyRing;
 pub use listeners::Listeners;
 pub use random::Random;
 pub use supervisor::{Stop, Supervisor};

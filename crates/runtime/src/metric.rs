@@ -132,6 +132,33 @@ pub const LAKE_WAITING_CALLS: &str = "tracehound_lake_waiting_calls";
 pub const LAKE_RETIRED_FILES: &str = "tracehound_lake_retired_files_total";
 /// Files without a catalog row that were removed.
 pub const LAKE_ORPHANS: &str = "tracehound_lake_orphans_total";
+/// Files in the object store.
+pub const LAKE_REMOTE_FILES: &str = "tracehound_lake_remote_files";
+/// Files put into the object store. Label `outcome` (done, failed); failed is tried again.
+pub const LAKE_UPLOADS: &str = "tracehound_lake_uploads_total";
+/// Bytes of files put into the object store.
+pub const LAKE_UPLOADED_BYTES: &str = "tracehound_lake_uploaded_bytes_total";
+/// Bytes of files that wait for being put into the object store.
+pub const LAKE_UPLOAD_WAITING_BYTES: &str = "tracehound_lake_upload_waiting_bytes";
+/// Files fetched from the object store. Label `outcome` (done, failed).
+pub const LAKE_FETCHES: &str = "tracehound_lake_fetches_total";
+/// Bytes of files fetched from the object store.
+pub const LAKE_FETCHED_BYTES: &str = "tracehound_lake_fetched_bytes_total";
+/// Requests to the object store that failed. Label `action` (put, begin, complete, look for, fetch, delete, list, claim,
+/// read).
+pub const LAKE_STORE_FAILURES: &str = "tracehound_lake_store_failures_total";
+/// Objects without a catalog row that were deleted from the object store.
+pub const LAKE_STORE_ORPHANS: &str = "tracehound_lake_store_orphans_total";
+/// Readers of files in the object store that found a copy on the local disk.
+pub const LAKE_CACHE_HITS: &str = "tracehound_lake_cache_hits_total";
+/// Readers of files in the object store that had to wait for a fetch.
+pub const LAKE_CACHE_MISSES: &str = "tracehound_lake_cache_misses_total";
+/// Copies of files in the object store that were removed from the local disk to make room.
+pub const LAKE_CACHE_EVICTIONS: &str = "tracehound_lake_cache_evictions_total";
+/// Bytes of copies on the local disk of files in the object store.
+pub const LAKE_CACHE_BYTES: &str = "tracehound_lake_cache_bytes";
+/// Limit of copies on the local disk.
+pub const LAKE_CACHE_LIMIT_BYTES: &str = "tracehound_lake_cache_limit_bytes";
 /// Files of the catalog that are missing or damaged; their rows are missing from answers.
 pub const LAKE_QUARANTINED_FILES: &str = "tracehound_lake_quarantined_files";
 

@@ -31,6 +31,9 @@ pub enum Command {
     /// Look at stored events, or check them, beside a running server or without one.
     #[command(subcommand)]
     Lake(LakeCommand),
+    /// Tenants, without a server.
+    #[command(subcommand)]
+    Tenant(TenantCommand),
     /// Check or print the settings.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -157,6 +160,25 @@ pub enum LakeCommand {
     Verify(LakeArgs),
     /// Build the index beside every file anew from its events. Exit code 1 when one could not be.
     RebuildIndex(LakeArgs),
+}
+
+/// Tenants without a server.
+#[derive(Debug, Subcommand)]
+pub enum TenantCommand {
+    /// Destroy the key of a tenant's events, for ever: nobody can read them afterwards, also not from copies of the files.
+    Erase {
+        /// Whose events.
+        name: String,
+        /// Settings file (TOML).
+        #[arg(long, value_name = "FILE", env = "TRACEHOUND_CONFIG")]
+        config: Option<PathBuf>,
+        /// Where everything is kept.
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
+        /// Do it.
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 /// Where the events are.

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use runtime::ErrorKind;
+use runtime::keyring::KeyError;
 
 /// An error of the log. See [`WalError::kind`] for what a caller should do.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +61,12 @@ pub enum WalError {
         /// What the system said.
         source: io::Error,
     },
+    /// A payload cannot be encrypted or read for want of its key.
+    #[error("write-ahead log: {source}")]
+    Key {
+        /// Why there is none.
+        source: KeyError,
+    },
 }
 
 impl WalError {
@@ -67,10 +74,14 @@ impl WalError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::QueueFull { .. } => ErrorKind::Overloaded,
-            Self::Full { .. } | Self::Failed { .. } | Self::Closed => ErrorKind::Unavailable,
+            Self::Full { .. } | Self::Failed { .. } | Self::Closed | Self::Key { .. } => ErrorKind::Unavailable,
             Self::TooLarge { .. } => ErrorKind::TooLarge,
             Self::NewerVersion { .. } | Self::Io { .. } => ErrorKind::Internal,
         }
+    }
+
+    pub(crate) fn key(source: KeyError) -> Self {
+        Self::Key { source }
     }
 
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {

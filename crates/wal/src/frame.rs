@@ -1,6 +1,6 @@
 //! A frame: one accepted request as bytes.
 //!
-//! Format version 2. All numbers are little-endian. A frame begins at a multiple of 8 bytes in its segment.
+//! Format version 3. All numbers are little-endian. A frame begins at a multiple of 8 bytes in its segment.
 //!
 //! ```text
 //! offset size
@@ -11,7 +11,8 @@
 //!     20    4  crc32c of segment id (8 bytes) followed by bytes 0..20
 //!     24       body:
 //!      0    1    signal code (1 spans, 2 logs)
-//!      1    1    payload format (1 protobuf, 2 JSON), plus 128 when there is a list of services
+//!      1    1    payload format (1 protobuf, 2 JSON), plus 128 when there is a list of services, plus 64 when the payload
+//!                is encrypted ([`crate::cover`])
 //!      2    1    tenant length t in bytes
 //!      3    1    ingest key id length k in bytes; 0 when the request had no key
 //!      4    8    receive time, signed nanoseconds since 1970
@@ -23,7 +24,8 @@
 //!              zeros up to the next multiple of 8
 //! ```
 //!
-//! Version 1 had no list of services; its frames read as they are, for they never have the 128.
+//! Version 1 had no list of services, version 2 no encrypted payloads; their frames read as they are, for they never have
+//! the 128, or the 64.
 //!
 //! The segment id is random and unknown to clients, so bytes inside a payload cannot pose as a frame, and blocks of a
 //! deleted segment that the disk gives back cannot either. The header has a check of its own so that the length can be
@@ -48,6 +50,8 @@ pub(crate) const MIN_FRAME_BYTES: u64 = 40;
 const BODY_FIXED_BYTES: usize = 12;
 /// Added to the payload format when a list of services follows the key id.
 const HAS_SERVICES: u8 = 128;
+/// Added to the payload format when the payload is encrypted.
+const IS_SEALED: u8 = 64;
 /// Between the names of services, which have no line feeds.
 const SERVICE_SEPARATOR: &str = "\n";
 
@@ -58,6 +62,15 @@ pub enum Format {
     Protobuf,
     /// OTLP as JSON.
     Json,
+}
+
+impl Format {
+    fn code(self) -> u8 {
+        match self {
+            Self::Protobuf => 1,
+            Self::Json => 2,
+        }
+    }
 }
 
 /// One accepted request: what the log keeps of it.
@@ -95,6 +108,18 @@ impl Frame {
         names.iter().map(String::len).sum::<usize>() + names.len().saturating_sub(1)
     }
 
+    /// What an encrypted payload belongs to, in one text.
+    pub(crate) fn context(&self) -> Vec<u8> {
+        let (signal, format) = (self.signal.code(), self.format.code());
+        let mut context = vec![signal, format];
+        context.extend(self.received_at.0.to_le_bytes());
+        for part in [self.tenant.as_str(), self.key(), &self.services().join(SERVICE_SEPARATOR)] {
+            context.extend((part.len() as u32).to_le_bytes());
+            context.extend(part.as_bytes());
+        }
+        context
+    }
+
     fn body_bytes(&self) -> u64 {
         let list = if self.services().is_empty() { 0 } else { 2 + self.services_bytes() };
         (BODY_FIXED_BYTES + self.tenant.as_str().len() + self.key().len() + list + self.payload.len()) as u64
@@ -122,14 +147,14 @@ impl Frame {
     }
 
     /// Appends the frame to `out`. Only for frames that passed [`Frame::check`].
-    pub(crate) fn encode(&self, lsn: Lsn, segment_id: u64, out: &mut Vec<u8>) {
+    pub(crate) fn encode(&self, lsn: Lsn, segment_id: u64, is_sealed: bool, out: &mut Vec<u8>) {
         let (tenant, key) = (self.tenant.as_str().as_bytes(), self.key().as_bytes());
         let mut fixed = [0; BODY_FIXED_BYTES];
         fixed[0] = self.signal.code();
-        fixed[1] = match self.format {
-            Format::Protobuf => 1,
-            Format::Json => 2,
-        };
+        fixed[1] = self.format.code();
+        if is_sealed {
+            fixed[1] |= IS_SEALED;
+        }
         fixed[2] = u8::try_from(tenant.len()).expect("a tenant has at most 64 bytes");
         fixed[3] = u8::try_from(key.len()).expect("the key id was checked to have at most 255 bytes");
         fixed[4..12].copy_from_slice(&self.received_at.0.to_le_bytes());
@@ -156,11 +181,11 @@ impl Frame {
         out.resize(out.len().next_multiple_of(ALIGN_BYTES as usize), 0);
     }
 
-    /// Reads a body back; `None` when it is not what this module writes.
-    pub(crate) fn decode(body: Bytes) -> Option<Self> {
+    /// Reads a body back, and whether its payload is encrypted; `None` when it is not what this module writes.
+    pub(crate) fn decode(body: Bytes) -> Option<(Self, bool)> {
         let fixed = body.get(..BODY_FIXED_BYTES)?;
         let signal = Signal::from_code(fixed[0])?;
-        let format = match fixed[1] & !HAS_SERVICES {
+        let format = match fixed[1] & !(HAS_SERVICES | IS_SEALED) {
             1 => Format::Protobuf,
             2 => Format::Json,
             _ => return None,
@@ -178,7 +203,9 @@ impl Frame {
             let names = std::str::from_utf8(body.get(key_end + 2..list_end)?).ok()?;
             services = Some(names.split(SERVICE_SEPARATOR).map(str::to_owned).collect());
         }
-        Some(Self { tenant, key_id, services, signal, format, received_at, payload: body.slice(list_end..) })
+        let is_sealed = fixed[1] & IS_SEALED != 0;
+        let payload = body.slice(list_end..);
+        Some((Self { tenant, key_id, services, signal, format, received_at, payload }, is_sealed))
     }
 }
 

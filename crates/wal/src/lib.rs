@@ -7,6 +7,7 @@
 //!
 //! The directory is expected to be locked by whoever opens it: two processes must not share one log.
 
+mod cover;
 mod cursor;
 mod disk;
 mod error;

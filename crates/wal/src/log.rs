@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::thread::{self, JoinHandle};
 
-use model::Lsn;
+use model::{Lsn, TenantId};
 use tokio::sync::oneshot;
 
 use crate::queue::{Queue, Request};
@@ -14,7 +14,7 @@ use crate::recovery::recover;
 use crate::segment::{self, Active};
 use crate::shelf::Shelf;
 use crate::writer::Writer;
-use crate::{Frame, Reader, ReaderName, Recovery, Settings, WalError, disk};
+use crate::{Frame, Reader, ReaderName, Recovery, Settings, WalError, cover, disk};
 
 /// The write-ahead log. Cheap to clone; the last handle to go drains and closes it.
 ///
@@ -117,10 +117,19 @@ impl<T: Send + 'static> Wal<T> {
     /// [`Appending`].
     pub fn begin(&self, frame: Frame, attachment: T) -> Result<Appending, WalError> {
         let largest_bytes = self.handle.shelf.settings.effective_segment_bytes() - segment::HEADER_BYTES;
+        let (frame, is_sealed) = cover::seal(frame, &self.handle.shelf.settings.keys).map_err(WalError::key)?;
         frame.check(largest_bytes)?;
         let (answer, answered) = oneshot::channel();
-        self.handle.queue.push(Request { frame, attachment, answer })?;
+        self.handle.queue.push(Request { frame, is_sealed, attachment, answer })?;
         Ok(Appending { shelf: Arc::clone(&self.handle.shelf), answered })
+    }
+
+    /// Makes sure that frames of a tenant can be encrypted, if any are; before the first of them is appended.
+    ///
+    /// # Errors
+    /// [`WalError::Key`] when its key cannot be made; asking again is safe.
+    pub async fn prepare(&self, tenant: &TenantId) -> Result<(), WalError> {
+        self.handle.shelf.settings.keys.ensure(tenant.as_str()).await.map_err(WalError::key)
     }
 
     /// Position of the last durable frame; zero before the first.

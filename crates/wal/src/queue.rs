@@ -17,6 +17,8 @@ const GROUP_BYTES: u64 = 16 << 20;
 /// A frame on its way to disk.
 pub(crate) struct Request<T> {
     pub frame: Frame,
+    /// Whether its payload is encrypted.
+    pub is_sealed: bool,
     pub attachment: T,
     pub answer: oneshot::Sender<Result<Lsn, WalError>>,
 }

@@ -5,11 +5,12 @@ use std::io;
 use std::sync::Arc;
 
 use model::Lsn;
+use runtime::keyring::KeyError;
 
 use crate::scan::{Scan, Step};
 use crate::segment::SegmentName;
 use crate::shelf::{Row, Shelf};
-use crate::{Frame, WalError};
+use crate::{Frame, WalError, cover};
 
 /// A frame that was read back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +47,8 @@ impl Reader {
     /// The next frame, or `None` at the end of what is durable; ask again when there may be more.
     ///
     /// # Errors
-    /// [`WalError::Io`] when a file cannot be read; asking again tries the same place.
+    /// [`WalError::Io`] when a file cannot be read, [`WalError::Key`] when a frame is encrypted with a key that is not there;
+    /// asking again tries the same place. Frames of erased tenants are passed over.
     #[expect(clippy::should_implement_trait, reason = "a reader goes on after None, which iterators promise not to do")]
     pub fn next(&mut self) -> Result<Option<Entry>, WalError> {
         while self.after < self.shelf.end() {
@@ -64,10 +66,23 @@ impl Reader {
                 Step::Frame { at, header } => {
                     let body = place.scan.read_body(&place.file, at, &header);
                     let body = body.map_err(WalError::io("read segment", &place.row.path))?;
-                    self.after = header.lsn;
-                    match body.and_then(Frame::decode) {
-                        Some(frame) => return Ok(Some(Entry { lsn: header.lsn, frame })),
-                        None => self.shelf.report_damage(place.name),
+                    let before = std::mem::replace(&mut self.after, header.lsn);
+                    let Some((frame, is_sealed)) = body.and_then(Frame::decode) else {
+                        self.shelf.report_damage(place.name);
+                        continue;
+                    };
+                    if !is_sealed {
+                        return Ok(Some(Entry { lsn: header.lsn, frame }));
+                    }
+                    match cover::open(frame, &self.shelf.settings.keys) {
+                        Ok(frame) => return Ok(Some(Entry { lsn: header.lsn, frame })),
+                        // as if it had never been there
+                        Err(error) if error.is_erased() => {}
+                        Err(KeyError::Changed) => self.shelf.report_damage(place.name),
+                        Err(source) => {
+                            self.seek(before);
+                            return Err(WalError::Key { source });
+                        }
                     }
                 }
                 Step::Damage => self.shelf.report_damage(place.name),

@@ -1,12 +1,12 @@
 //! A segment: a preallocated file of frames.
 //!
-//! Format version 2; version 1 differs in its frames alone and is read too. Numbers are little-endian. The name is `<first lsn, 20 digits>-<id, 16 hexadecimal digits>.wal`, so
+//! Format version 3; versions 1 and 2 differ in their frames alone and are read too. Numbers are little-endian. The name is `<first lsn, 20 digits>-<id, 16 hexadecimal digits>.wal`, so
 //! that a segment whose header is damaged can still be read, and an empty directory listing tells the order.
 //!
 //! ```text
 //! offset size
 //!      0    8  magic "THWALSEG"
-//!      8    4  format version, 1 or 2
+//!      8    4  format version, 1 to 3
 //!     12    4  zero
 //!     16    8  segment id, random
 //!     24    8  lsn of the first frame that may be in here
@@ -28,7 +28,7 @@ use crate::{WalError, disk};
 /// Bytes of a segment header; the first frame begins here.
 pub(crate) const HEADER_BYTES: u64 = 64;
 /// Newest format version this program reads, and the one it writes.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 /// Oldest format version this program reads.
 const OLDEST_VERSION: u32 = 1;
 /// Extension of segment files.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use model::Lsn;
+use runtime::KeyRing;
 
 /// Smallest segment, so that a tiny budget still makes a log.
 const MIN_SEGMENT_BYTES: u64 = 4 * 1024;
@@ -41,6 +42,8 @@ pub struct Settings {
     /// New positions are greater than this, whatever the directory says. Give the highest position that any other
     /// store knows, so that a lost log directory cannot make positions repeat.
     pub floor: Lsn,
+    /// Keys that payloads are encrypted with, unless they are off.
+    pub keys: KeyRing,
 }
 
 impl Settings {
@@ -54,6 +57,7 @@ impl Settings {
             queue_bytes: 64 << 20,
             sync: SyncMode::Always,
             floor: Lsn(0),
+            keys: KeyRing::default(),
         }
     }
 

@@ -123,7 +123,7 @@ impl<T, F: FnMut(Lsn, T)> Writer<T, F> {
         };
         let lsn = self.next;
         self.next = Lsn(lsn.0 + 1);
-        request.frame.encode(lsn, active.name.id, &mut self.buffer);
+        request.frame.encode(lsn, active.name.id, request.is_sealed, &mut self.buffer);
         self.pending.push(Pending { lsn, size_bytes, attachment: request.attachment, answer: request.answer });
         Ok(())
     }

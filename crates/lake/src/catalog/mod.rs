@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use model::{Lsn, UnixNanos};
-use runtime::Database;
+use runtime::{Database, KeyRing};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, Transaction};
 
+use crate::cover::Cover;
 use crate::file_entry::FORMAT_VERSION;
 use crate::layout::Layout;
 use crate::{FileEntry, LakeError, Level, Partition, Zone};
@@ -19,6 +20,8 @@ const REMOVE_FILE: &str = include_str!("remove_file.sql");
 const CLAIM: &str = include_str!("claim.sql");
 const EPOCH: &str = include_str!("epoch.sql");
 const RETIRE_LIVE: &str = include_str!("retire_live.sql");
+const IDENTITY: &str = include_str!("identity.sql");
+const SET_REMOTE: &str = include_str!("set_remote.sql");
 const MARK: &str = include_str!("mark.sql");
 const ADVANCE_MARK: &str = include_str!("advance_mark.sql");
 
@@ -54,6 +57,8 @@ pub(crate) struct CatalogFile {
     pub(crate) entry: FileEntry,
     pub(crate) state: FileState,
     pub(crate) state_since_unix_nanos: i64,
+    /// Whether the object store has it.
+    pub(crate) is_remote: bool,
 }
 
 /// The lake's tables. Nobody else reads them.
@@ -62,11 +67,12 @@ pub(crate) struct Catalog {
     db: Database,
     /// The epoch taken when it was opened; `None` may only read.
     epoch: Option<i64>,
+    keys: KeyRing,
 }
 
 impl Catalog {
     /// Opens it for writing: whoever had it before can commit nothing any more.
-    pub(crate) async fn open(db: Database) -> Result<Self, LakeError> {
+    pub(crate) async fn open(db: Database, keys: KeyRing) -> Result<Self, LakeError> {
         db.migrate("lake", sqlx::migrate!("./migrations")).await?;
         // rows of a damaged page are passed over in silence; that they are in one of table and index only is seen
         for check in CHECKS {
@@ -77,12 +83,12 @@ impl Catalog {
             }
         }
         let epoch = sqlx::query_scalar(CLAIM).fetch_one(&db.writer).await.map_err(LakeError::catalog("claim"))?;
-        Ok(Self { db, epoch: Some(epoch) })
+        Ok(Self { db, epoch: Some(epoch), keys })
     }
 
     /// To look at only, beside the one who writes.
-    pub(crate) fn read_only(db: Database) -> Self {
-        Self { db, epoch: None }
+    pub(crate) fn read_only(db: Database, keys: KeyRing) -> Self {
+        Self { db, epoch: None, keys }
     }
 
     /// Begins a change, if this is still the one who may make it. SQLite lets one transaction write at a time, so nobody
@@ -103,7 +109,7 @@ impl Catalog {
 
     pub(crate) async fn files(&self, layout: Layout) -> Result<Vec<CatalogFile>, LakeError> {
         let rows = sqlx::query(ALL_FILES).fetch_all(&self.db.reader).await.map_err(LakeError::catalog("read"))?;
-        rows.iter().map(|row| read_row(row, &layout)).collect()
+        rows.iter().map(|row| read_row(row, &layout, &self.keys)).collect()
     }
 
     /// Adds the files of one flush and moves the mark, both or neither.
@@ -152,6 +158,30 @@ impl Catalog {
         transaction.commit().await.map_err(failed())
     }
 
+    /// Which lake this is, for whoever marks something outside as belonging to it; `fresh` when nobody asked before.
+    pub(crate) async fn identity(&self, fresh: &str) -> Result<String, LakeError> {
+        let mut transaction = self.begin("name").await?;
+        let id = sqlx::query_scalar(IDENTITY).bind(fresh).fetch_one(&mut *transaction).await;
+        let id = id.map_err(LakeError::catalog("name"))?;
+        transaction.commit().await.map_err(LakeError::catalog("name"))?;
+        Ok(id)
+    }
+
+    /// Notes that the object store has a file; `false` when the file is not live any more.
+    pub(crate) async fn set_remote(&self, name: &str, now: UnixNanos) -> Result<bool, LakeError> {
+        let failed = || LakeError::catalog("change");
+        let mut transaction = self.begin("change").await?;
+        let set = sqlx::query(SET_REMOTE).bind(name).bind(now.0).execute(&mut *transaction).await.map_err(failed())?;
+        transaction.commit().await.map_err(failed())?;
+        Ok(set.rows_affected() == 1)
+    }
+
+    /// Nothing, when this is still the one who may write.
+    pub(crate) async fn check_epoch(&self) -> Result<(), LakeError> {
+        // dropping the transaction ends it
+        self.begin("look at").await.map(drop)
+    }
+
     /// Forgets retired files, all or none.
     pub(crate) async fn remove(&self, names: &[String]) -> Result<(), LakeError> {
         let failed = || LakeError::catalog("remove from");
@@ -190,9 +220,10 @@ fn insert(file: &FileEntry) -> Insert<'_> {
         .bind(file.created_unix_nanos)
         .bind(i64::from(file.level.number()))
         .bind(file.index_bytes.cast_signed())
+        .bind(file.cover.number)
 }
 
-fn read_row(row: &SqliteRow, layout: &Layout) -> Result<CatalogFile, LakeError> {
+fn read_row(row: &SqliteRow, layout: &Layout, keys: &KeyRing) -> Result<CatalogFile, LakeError> {
     let read = |column| row.try_get::<i64, _>(column).map_err(LakeError::catalog("read"));
     let text = |column| row.try_get::<&str, _>(column).map_err(LakeError::catalog("read"));
     let name = text("name")?.to_owned();
@@ -206,8 +237,11 @@ fn read_row(row: &SqliteRow, layout: &Layout) -> Result<CatalogFile, LakeError> 
     if version > FORMAT_VERSION {
         return Err(LakeError::NewerLayout { file: name, version, newest: FORMAT_VERSION });
     }
+    let remote_since: Option<i64> = row.try_get("remote_since_unix_nanos").map_err(LakeError::catalog("read"))?;
     let small = |column| u32::try_from(read(column)?).map_err(|_| unreadable(column));
+    let number: Option<u32> = row.try_get("key_number").map_err(LakeError::catalog("read"))?;
     let entry = FileEntry {
+        cover: Cover { keys: keys.clone(), number },
         path: layout.path(&name),
         tenant: text("tenant")?.parse().map_err(|_| unreadable("tenant"))?,
         signal: text("signal")?.parse().map_err(|_| unreadable("signal"))?,
@@ -238,6 +272,7 @@ fn read_row(row: &SqliteRow, layout: &Layout) -> Result<CatalogFile, LakeError> 
     Ok(CatalogFile {
         state: FileState::ALL.into_iter().find(|known| known.as_str() == state).ok_or_else(|| unreadable("state"))?,
         state_since_unix_nanos: read("state_since_unix_nanos")?,
+        is_remote: remote_since.is_some(),
         entry,
     })
 }

@@ -15,6 +15,7 @@ use model::{Lsn, UnixNanos};
 use runtime::{Stop, metric};
 use tokio::time::Instant;
 
+use crate::cover::Cover;
 use crate::file_entry::FORMAT_VERSION;
 use crate::flush::publish;
 use crate::guard::lock;
@@ -94,6 +95,11 @@ impl Lake {
         let Some(plan) = plans.into_iter().max_by(|left, right| left.urgency().cmp(&right.urgency())) else {
             return Ok(false);
         };
+        if let Some(first) = plan.inputs.first() {
+            // files from before there were keys are encrypted by the merge
+            let failed = |source| LakeError::Key { file: first.name.clone(), source };
+            self.inner.settings.keys.ensure(first.tenant.as_str()).await.map_err(failed)?;
+        }
         let started = Instant::now();
         let (lake, layout) = (self.clone(), self.inner.layout.clone());
         let pace = if debt > MAX_DEBT { Pace { share: 1.0 } } else { pace };
@@ -212,9 +218,11 @@ fn write(
     let range: (Lsn, Lsn) = plan.range();
     let name = Layout::name(&first.tenant, first.signal, first.partition, range, plan.level);
     let temporary = layout.temporary_path(&name);
+    let _stay = lake.hold(&plan.inputs)?;
     // rows that are not what was written must not be written anew under a checksum that says they are
     plan.inputs.iter().try_for_each(|input| lake.check(input))?;
-    let written = match merge(&plan.inputs, &temporary, plan.level, range, pause) {
+    let cover = Cover::fresh(&lake.settings().keys, first.tenant.as_str());
+    let written = match merge(&plan.inputs, &temporary, plan.level, range, cover.key(&name)?, pause) {
         Ok(written) => written,
         Err(error) => {
             disk::remove_file(&temporary)?;
@@ -242,5 +250,6 @@ fn write(
         max_lsn: range.1,
         created_unix_nanos: now.0,
         zone: written.zone,
+        cover,
     })
 }

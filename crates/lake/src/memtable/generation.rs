@@ -7,8 +7,8 @@ use model::{EventBatch, Lsn, Signal, TenantId};
 
 use super::table::FROZEN_ROWS;
 use super::{FrozenBatch, Table};
-use crate::guard::atomic::{AtomicI64, AtomicU64, Ordering};
-use crate::guard::{Mutex, lock};
+use crate::order::atomic::{AtomicI64, AtomicU64, Ordering};
+use crate::order::{Mutex, lock};
 
 /// Names a table: a generation and a version have at most one of each.
 pub(crate) type TableKey = (TenantId, Signal);

@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use model::{Signal, join};
 
 use super::FrozenBatch;
-use crate::guard::{Mutex, lock};
+use crate::order::{Mutex, lock};
 
 /// Rows from which a batch is large enough to be left alone.
 pub(crate) const FROZEN_ROWS: usize = 8_192;

@@ -49,7 +49,7 @@ impl Snapshot {
             }
         }
         for file in self.files.iter().filter(|file| file.overlaps(&range)) {
-            let rollup = of_file(file, &range, wanted, |file| self.check(file));
+            let rollup = of_file(self, file, &range, wanted);
             if !take(&rollup.map_err(|error| (Some(Arc::clone(file)), error))?) {
                 return Ok(());
             }
@@ -58,12 +58,7 @@ impl Snapshot {
     }
 }
 
-fn of_file(
-    file: &FileEntry,
-    range: &TimeRange,
-    wanted: Wanted<'_>,
-    check: impl Fn(&FileEntry) -> Result<(), LakeError>,
-) -> Result<Rollup, LakeError> {
+fn of_file(snapshot: &Snapshot, file: &FileEntry, range: &TimeRange, wanted: Wanted<'_>) -> Result<Rollup, LakeError> {
     let is_covered = range.contains(file.zone.min_time) && range.contains(file.zone.max_time);
     let found = match wanted {
         Wanted::Figures if is_covered => sections_of(file, &[TOTALS])
@@ -76,8 +71,9 @@ fn of_file(
         Some(found) => Ok(found),
         None => {
             metrics::counter!(metric::LAKE_INDEX_MISSES).increment(1);
-            check(file)?;
-            Ok(of_rows(file)?.within(range))
+            let opened = snapshot.open_file(file)?;
+            snapshot.check(file)?;
+            Ok(of_opened(file, opened)?.within(range))
         }
     }
 }
@@ -112,10 +108,14 @@ pub(crate) fn of_inputs(inputs: &[Arc<FileEntry>]) -> Result<Rollup, LakeError> 
     Ok(Rollup::sum(inputs.iter().map(of_input).collect::<Result<_, _>>()?))
 }
 
-/// Counts the rows of a file. Calls between it and other files are not in. Blocking.
+/// Counts the rows of a file that is on disk. Calls between it and other files are not in. Blocking.
 pub(crate) fn of_rows(file: &FileEntry) -> Result<Rollup, LakeError> {
-    let opened = File::open(&file.path).map_err(LakeError::disk("open", &file.path))?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(opened).map_err(LakeError::read(&file.path))?;
+    of_opened(file, File::open(&file.path).map_err(LakeError::disk("open", &file.path))?)
+}
+
+fn of_opened(file: &FileEntry, opened: File) -> Result<Rollup, LakeError> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(opened, file.reader_options());
+    let reader = reader.map_err(LakeError::read(&file.path))?;
     let stored = Signal::Spans.stored_schema();
     let fields = Columns::NAMES.iter().map(|name| stored.index_of(name)).collect::<Result<Vec<_>, _>>()?;
     let schema = Arc::new(stored.project(&fields)?);

@@ -14,6 +14,7 @@ use shuttle::sync::atomic::{AtomicU64, Ordering};
 use shuttle::thread;
 
 use super::{Current, Version};
+use crate::cover::Cover;
 use crate::file_entry::FORMAT_VERSION;
 use crate::{FileEntry, Level, Partition, Zone};
 
@@ -55,6 +56,7 @@ fn file(from: Lsn, to: Lsn) -> Arc<FileEntry> {
     Arc::new(FileEntry {
         name: format!("{from}-{to}"),
         path: PathBuf::new(),
+        cover: Cover::default(),
         tenant: tenant(),
         signal: Signal::Spans,
         level: Level::L0,

@@ -6,6 +6,7 @@ use std::path::Path;
 use lake::{Inspection, LakeError, SliceIndex, Standing};
 use model::Signal;
 use model::time::NANOS_PER_SEC;
+use runtime::KeyRing;
 
 use crate::support::*;
 
@@ -110,7 +111,8 @@ async fn an_inspection_sums_up_and_finds_what_is_wrong_beside_the_writer() {
         lake.insert(logs(lsn * 2 + 1, &events(NOW, 60)));
         lake.flush().await.unwrap();
     }
-    let inspect = async || Inspection::open(&place.lake_dir(), place.database().await).await.unwrap();
+    let inspect =
+        async || Inspection::open(&place.lake_dir(), place.database().await, KeyRing::default()).await.unwrap();
     let inspection = inspect().await;
     let sums = inspection.sums();
     let of_logs = &sums[&(acme(), Signal::Logs, Standing::Live(lake::Level::L0))];

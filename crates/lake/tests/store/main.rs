@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends at the first thing that is wrong")]
 
+mod bucket;
 mod crash;
 mod damage;
+mod encrypted;
 mod files;
 mod hammer;
 mod jump;
@@ -12,6 +14,7 @@ mod memory;
 mod merge;
 mod newer;
 mod odd;
+mod remote;
 mod retention;
 mod rot;
 mod support;

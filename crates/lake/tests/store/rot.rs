@@ -159,7 +159,9 @@ impl Source {
 
 /// The entry without where it lies.
 fn as_stored(file: &FileEntry) -> FileEntry {
-    FileEntry { path: PathBuf::new(), ..file.clone() }
+    let mut entry = file.clone();
+    entry.path = PathBuf::new();
+    entry
 }
 
 fn below(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -232,7 +234,8 @@ async fn a_damaged_index_never_hides_a_row_and_is_found() {
                 }
             }
         }
-        let inspection = Inspection::open(&dir.path().join("lake"), database).await.unwrap();
+        let inspection =
+            Inspection::open(&dir.path().join("lake"), database, runtime::KeyRing::default()).await.unwrap();
         let faults = inspection.verify(|_| {});
         assert_eq!(faults.len(), 1, "{what}: {faults:?}");
     }

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::cli::{LakeArgs, LakeCommand, Output, ServeArgs};
 use crate::settings;
-use crate::wiring::path;
+use crate::wiring::{keys, path};
 
 /// Runs one of the commands.
 pub async fn run(command: LakeCommand) -> Result<ExitCode> {
@@ -31,18 +31,25 @@ pub async fn run(command: LakeCommand) -> Result<ExitCode> {
 
 async fn open(args: &LakeArgs) -> Result<Inspection> {
     let given = ServeArgs { config: args.config.clone(), data_dir: args.data_dir.clone(), ..ServeArgs::default() };
-    let folder = settings::resolve(settings::read(&given)?)?.settings.server.data_dir;
+    let resolved = settings::resolve(settings::read(&given)?)?;
+    let folder = &resolved.settings.server.data_dir;
     let database = folder.join(path::DATABASE);
     ensure!(database.is_file(), "data directory {} holds no store", folder.display());
-    Ok(Inspection::open(&folder.join(path::LAKE), Database::open(&database).await?).await?)
+    let database = Database::open(&database).await?;
+    let keys = keys(&resolved, &database).await?;
+    let inspection = Inspection::open(&folder.join(path::LAKE), database, keys).await?;
+    Ok(match &resolved.object_store {
+        Some(store) => inspection.with_store(store)?,
+        None => inspection,
+    })
 }
 
 fn print_stats(inspection: &Inspection, output: Output) {
     if output == Output::Text {
         println!("everything up to log position {} is in files", inspection.mark());
         println!(
-            "{:<16} {:<6} {:<12} {:>8} {:>14} {:>16} {:>14} {:>9}",
-            "tenant", "signal", "files", "number", "events", "bytes", "index bytes", "b/event"
+            "{:<16} {:<6} {:<12} {:>8} {:>14} {:>16} {:>14} {:>9} {:>8}",
+            "tenant", "signal", "files", "number", "events", "bytes", "index bytes", "b/event", "in store"
         );
     }
     for ((tenant, signal, standing), sum) in inspection.sums() {
@@ -51,18 +58,18 @@ fn print_stats(inspection: &Inspection, output: Output) {
             Standing::Quarantined => "quarantined".to_owned(),
             Standing::Retired => "retired".to_owned(),
         };
-        let Sum { files, rows, bytes, index_bytes } = sum;
+        let Sum { files, rows, bytes, index_bytes, remote_files } = sum;
         match output {
             Output::Text => {
                 let each = (bytes + index_bytes) as f64 / rows.max(1) as f64;
                 println!(
-                    "{tenant:<16} {signal:<6} {standing:<12} {files:>8} {rows:>14} {bytes:>16} {index_bytes:>14} {each:>9.2}"
+                    "{tenant:<16} {signal:<6} {standing:<12} {files:>8} {rows:>14} {bytes:>16} {index_bytes:>14} {each:>9.2} {remote_files:>8}"
                 );
             }
             Output::Json => println!(
                 "{}",
                 json!({"tenant": tenant.as_str(), "signal": signal.as_str(), "standing": standing, "files": files,
-                    "rows": rows, "bytes": bytes, "index_bytes": index_bytes})
+                    "rows": rows, "bytes": bytes, "index_bytes": index_bytes, "remote_files": remote_files})
             ),
         }
     }

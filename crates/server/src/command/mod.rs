@@ -8,6 +8,7 @@ mod pressure;
 mod query;
 mod rules;
 mod serve;
+mod tenant;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Query(args) => query::run(args).await,
         Command::Doctor(args) => doctor::run(&args).await,
         Command::Lake(command) => lake::run(command).await,
+        Command::Tenant(command) => tenant::run(command).await,
         Command::Config(command) => config::run(&command),
         Command::Version => {
             println!("tracehound {}", env!("CARGO_PKG_VERSION"));

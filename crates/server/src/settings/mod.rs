@@ -1,6 +1,7 @@
 //! What a person may write: a file, environment variables, flags; read once, checked once.
 
 mod limits;
+pub mod object_store;
 pub mod redaction;
 mod resolved;
 pub mod tls;
@@ -34,6 +35,8 @@ pub struct Settings {
     pub wal: Wal,
     /// Files and memory of stored events.
     pub lake: Lake,
+    /// What lies on disk encrypted.
+    pub encryption: Encryption,
     /// Limits of reading.
     pub query: Query,
     /// Rules and their engine.
@@ -188,6 +191,8 @@ pub struct Lake {
     pub retention_hours: u64,
     /// Percent of one core that merging files may take; 0 turns it off.
     pub compaction_percent: u64,
+    /// Where sealed files go.
+    pub object_store: object_store::ObjectStore,
 }
 
 impl Default for Lake {
@@ -198,8 +203,18 @@ impl Default for Lake {
             flush_secs: 10,
             retention_hours: 24 * 7,
             compaction_percent: 35,
+            object_store: object_store::ObjectStore::default(),
         }
     }
+}
+
+/// What lies on disk encrypted.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Encryption {
+    /// File with the keys that seal the keys of tenants, readable by its owner alone; log, files and indexes are encrypted
+    /// once it is set. One key a line: a name, a space, 64 hexadecimal digits; the last one is the newest.
+    pub key_file: Option<PathBuf>,
 }
 
 /// Limits of reading.

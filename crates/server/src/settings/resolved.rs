@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use runtime::keyring::KeyFile;
 use url::{Host, Url};
 
-use super::{Settings, Sync, limits, redaction, tls};
+use super::{Settings, Sync, limits, object_store, redaction, tls};
 
 /// Most networks in one list.
 const MAX_NETWORKS: usize = 64;
@@ -60,6 +61,10 @@ pub struct Resolved {
     pub redaction: Option<redaction::Plan>,
     /// TLS of the OTLP listeners; `None` is plaintext.
     pub otlp_tls: Option<collect::tls::TlsSettings>,
+    /// Where sealed files go; `None` is the local disk alone.
+    pub object_store: Option<lake::ObjectStore>,
+    /// Keys that seal the keys of tenants; `None` encrypts nothing.
+    pub encryption: Option<KeyFile>,
 }
 
 /// Checks what parsing alone cannot.
@@ -71,6 +76,8 @@ pub fn resolve(settings: Settings) -> Result<Resolved, SettingsError> {
     limits::check(&settings.otlp.limits)?;
     check_listeners(&settings)?;
     let otlp_tls = tls::resolve(&settings)?;
+    let encryption = key_file(settings.encryption.key_file.as_deref())?;
+    let object_store = object_store::resolve(&settings.lake.object_store)?;
     let server = &settings.server;
     let rules_are_ours = settings.rules.dir.is_none();
     let rules_dir = settings.rules.dir.clone().unwrap_or_else(|| server.data_dir.join("rules"));
@@ -99,6 +106,8 @@ pub fn resolve(settings: Settings) -> Result<Resolved, SettingsError> {
         trusted_proxies,
         redaction,
         otlp_tls,
+        object_store,
+        encryption,
         settings,
     })
 }
@@ -210,6 +219,13 @@ fn web_url(key: &'static str, text: &str) -> Result<Url, SettingsError> {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
         // the text may hold a secret path or token: only its beginning is shown
         _ => wrong(key, format!("must be an http or https URL, got {:?}", text.chars().take(12).collect::<String>())),
+    }
+}
+
+fn key_file(file: Option<&Path>) -> Result<Option<KeyFile>, SettingsError> {
+    match file.map(KeyFile::read).transpose() {
+        Ok(file) => Ok(file),
+        Err(error) => wrong("encryption.key_file", error.to_string()),
     }
 }
 

@@ -64,3 +64,32 @@ fn a_webhook_that_was_written_with_a_private_address_may_reach_just_that_one() {
     let resolved = resolve(read(&given).expect("parses")).expect("valid");
     assert_eq!(resolved.allow, ["127.0.0.1/32".parse().expect("CIDR")]);
 }
+
+#[test]
+fn an_object_store_needs_its_place_and_a_way_that_nobody_listens_on() {
+    assert!(resolve(Settings::default()).expect("valid").object_store.is_none());
+    let secret = file("not told to anybody\n");
+    let written = format!(
+        "url = \"s3://events/prod\"\naccess_key_id = \"AKIA\"\nsecret_access_key_file = {:?}\nupload_levels = [1, 2]\n",
+        secret.path()
+    );
+    let config = file(&format!("[lake.object_store]\n{written}"));
+    let store = resolve(read(&args(&config)).expect("parses")).expect("valid").object_store.expect("a store");
+    assert_eq!(store.secret_access_key.as_deref(), Some("not told to anybody"));
+    assert_eq!(store.levels, [lake::Level::L1, lake::Level::L2]);
+    assert!(!format!("{store:?}").contains("not told"), "secrets are not printed");
+    for (wrong, named) in [
+        ("region = \"here\"\nendpoint = \"https://minio\"", "lake.object_store.url"),
+        ("url = \"https://bucket\"", "lake.object_store.url"),
+        ("url = \"s3://b/p\"\nendpoint = \"http://minio.example:9000\"", "lake.object_store.endpoint"),
+        ("url = \"s3://b/p\"\nupload_levels = [3]", "lake.object_store.upload_levels"),
+        ("url = \"s3://b/p\"\naccess_key_id = \"AKIA\"", "lake.object_store.access_key_id"),
+        ("url = \"s3://b/p\"\ntimeout_secs = 0", "lake.object_store.timeout_secs"),
+    ] {
+        let config = file(&format!("[lake.object_store]\n{wrong}\n"));
+        let error = resolve(read(&args(&config)).expect("parses")).expect_err(wrong).to_string();
+        assert!(error.starts_with(named), "{wrong}: {error}");
+    }
+    let config = file("[lake.object_store]\nurl = \"s3://b/p\"\nendpoint = \"http://127.0.0.1:9000\"\n");
+    assert!(resolve(read(&args(&config)).expect("parses")).is_ok(), "on this machine nobody listens");
+}

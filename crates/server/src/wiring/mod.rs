@@ -27,7 +27,7 @@ use pipeline::{Corridor, RuleShelf, archive, replay};
 use query::Query;
 use runtime::egress::{Egress, Policy};
 use runtime::telemetry::Telemetry;
-use runtime::{Clock, Database, Listeners, Random, Stop, Supervisor};
+use runtime::{Clock, Database, KeyRing, Listeners, Random, Stop, Supervisor};
 use tokio::net::TcpListener;
 use wal::{Frame, Wal};
 
@@ -180,11 +180,25 @@ impl House {
 /// When database, lake or log cannot be opened or read.
 pub async fn open_store(resolved: &Resolved) -> Result<Lake> {
     let database = Database::open(&resolved.settings.server.data_dir.join(path::DATABASE)).await?;
-    let lake = Lake::open(share::lake(resolved), database, Clock::system()).await?;
-    let (wal, _) = Wal::open(share::wal(resolved, lake.mark()), |_, _: EventBatch| {})?;
+    let keys = keys(resolved, &database).await?;
+    let lake = Lake::open(share::lake(resolved, &keys), database, Clock::system()).await?;
+    let (wal, _) = Wal::open(share::wal(resolved, &keys, lake.mark()), |_, _: EventBatch| {})?;
     replay::run(&wal, &lake, &resolved.trusted_proxies, |_, _| {}).await.context("putting back what the log holds")?;
     wal.close();
     Ok(lake)
+}
+
+/// The keys that log and files are encrypted with; without a key file they are off.
+///
+/// # Errors
+/// When a key cannot be read, or is sealed with one that the file does not have.
+pub(crate) async fn keys(resolved: &Resolved, database: &Database) -> Result<KeyRing> {
+    match resolved.encryption.clone() {
+        Some(file) => {
+            Ok(KeyRing::open(database.clone(), Clock::system(), file).await.context("encryption.key_file")?)
+        }
+        None => Ok(KeyRing::default()),
+    }
 }
 
 async fn open_ground(resolved: &Resolved, made_secret: Option<&str>) -> Result<Ground> {
@@ -196,14 +210,15 @@ async fn open_ground(resolved: &Resolved, made_secret: Option<&str>) -> Result<G
     let secret = resolved.webhook_secret.as_deref().or(made_secret);
     let alerts = share::alerts(resolved, secret)?;
     let book = AlertBook::open(database.clone(), alerts, clock.clone(), random).await?;
-    let lake = Lake::open(share::lake(resolved), database.clone(), clock.clone()).await?;
+    let keys = keys(resolved, &database).await?;
+    let lake = Lake::open(share::lake(resolved, &keys), database.clone(), clock.clone()).await?;
     if resolved.rules_are_ours {
         pack::unpack_once(&resolved.rules_dir)?;
     }
     let shelf = RuleShelf::open(&resolved.rules_dir)?;
     let corridor = Corridor::new(lake.clone(), resolved.settings.rules.queue_bytes);
     let publisher = corridor.clone();
-    let settings = share::wal(resolved, lake.mark());
+    let settings = share::wal(resolved, &keys, lake.mark());
     let (wal, recovery) = Wal::open(settings, move |lsn, batch| publisher.publish(lsn, batch))?;
     tracing::info!(?recovery, end = %wal.end(), mark = %lake.mark(), "log opened");
     Ok(Ground {
@@ -229,6 +244,8 @@ fn start_walkers(supervisor: &Supervisor, ground: &Ground, resolved: &Resolved) 
     supervisor.start("freeze", |stop| async move { lake.keep_frozen(stop).await });
     let lake = ground.lake.clone();
     supervisor.start("compact", |stop| async move { lake.keep_compacted(stop).await });
+    let lake = ground.lake.clone();
+    supervisor.start("offload", |stop| async move { lake.keep_offloaded(stop).await });
     let lake = ground.lake.clone();
     supervisor.start("scrub", |stop| async move { lake.keep_scrubbed(stop).await });
     let (book, egress) = (ground.book.clone(), ground.egress.clone());

@@ -7,12 +7,13 @@ use std::time::Duration;
 use access::KeyDefaults;
 use alerts::{AlertsError, Retry, SigningSecret, Target};
 use model::{Lsn, TenantId};
+use runtime::KeyRing;
 
 use super::path;
 use crate::settings::Resolved;
 
 /// Settings of the log; `floor` keeps positions from repeating should its directory be lost.
-pub(super) fn wal(resolved: &Resolved, floor: Lsn) -> wal::Settings {
+pub(super) fn wal(resolved: &Resolved, keys: &KeyRing, floor: Lsn) -> wal::Settings {
     let wal = &resolved.settings.wal;
     wal::Settings {
         segment_bytes: wal.segment_bytes,
@@ -21,12 +22,13 @@ pub(super) fn wal(resolved: &Resolved, floor: Lsn) -> wal::Settings {
         queue_bytes: wal.queue_bytes,
         sync: resolved.sync(),
         floor,
+        keys: keys.clone(),
         ..wal::Settings::new(resolved.settings.server.data_dir.join(path::WAL))
     }
 }
 
 /// Settings of the lake.
-pub(super) fn lake(resolved: &Resolved) -> lake::Settings {
+pub(super) fn lake(resolved: &Resolved, keys: &KeyRing) -> lake::Settings {
     let lake = &resolved.settings.lake;
     lake::Settings {
         memtable_limit_bytes: lake.memtable_bytes,
@@ -34,6 +36,8 @@ pub(super) fn lake(resolved: &Resolved) -> lake::Settings {
         flush_interval: Duration::from_secs(lake.flush_secs),
         retention: Duration::from_secs(lake.retention_hours * 3_600),
         compaction_share: lake.compaction_percent as f64 / 100.0,
+        object_store: resolved.object_store.clone(),
+        keys: keys.clone(),
         ..lake::Settings::new(resolved.settings.server.data_dir.join(path::LAKE))
     }
 }

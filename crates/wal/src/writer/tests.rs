@@ -33,12 +33,13 @@ fn append_to(device: &str) -> (Result<Lsn, WalError>, bool, bool, Arc<Shelf>) {
         payload: Bytes::from_static(b"payload"),
     };
     let (answer, mut answered) = oneshot::channel();
-    queue.push(Request { frame: frame.clone(), attachment: (), answer }).unwrap();
+    queue.push(Request { frame: frame.clone(), is_sealed: false, attachment: (), answer }).unwrap();
     queue.close();
     let mut was_handed_on = false;
     Writer::new(Arc::clone(&shelf), Arc::clone(&queue), Some(active), Lsn(1), |_, ()| was_handed_on = true).run();
     let (answer, _) = oneshot::channel();
-    let refuses = matches!(queue.push(Request { frame, attachment: (), answer }), Err(WalError::Failed { .. }));
+    let refuses =
+        matches!(queue.push(Request { frame, is_sealed: false, attachment: (), answer }), Err(WalError::Failed { .. }));
     let result = answered.try_recv().unwrap_or(Err(WalError::Closed));
     (result, was_handed_on, refuses, shelf)
 }

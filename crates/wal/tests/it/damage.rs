@@ -213,12 +213,12 @@ async fn a_newer_version_is_refused_and_left_alone() {
     fill(dir.path(), &payloads(1, 50)).await;
     let file = segments(dir.path()).remove(0);
     let mut bytes = fs::read(&file).unwrap();
-    bytes[8] = 3;
+    bytes[8] = 4;
     let crc = crc32c::crc32c(&bytes[..60]);
     bytes[60..64].copy_from_slice(&crc.to_le_bytes());
     fs::write(&file, &bytes).unwrap();
     let error = wal::Wal::<()>::open(crate::settings(dir.path()), |_, ()| {}).unwrap_err();
-    assert!(matches!(error, WalError::NewerVersion { version: 3, newest: 2, .. }), "{error}");
+    assert!(matches!(error, WalError::NewerVersion { version: 4, newest: 3, .. }), "{error}");
     assert_eq!(fs::read(&file).unwrap(), bytes);
 }
 

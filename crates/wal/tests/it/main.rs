@@ -3,20 +3,34 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at the first thing that is wrong")]
 
 mod damage;
+mod encrypted;
 mod format;
 mod log;
 mod rot;
 
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use model::{Lsn, Signal, TenantId, UnixNanos};
+use runtime::keyring::KeyFile;
+use runtime::{Clock, Database, KeyRing};
 use wal::{Entry, Format, Frame, ReaderName, Recovery, Settings, Wal};
 
 /// A log small enough to fill: 64 KiB segments, four of them, no reserve.
 fn settings(dir: &Path) -> Settings {
     Settings { segment_bytes: 64 << 10, budget_bytes: 256 << 10, reserve_bytes: 0, ..Settings::new(dir) }
+}
+
+/// Keys in a database in `dir`, sealed with the key "first", which has 64 times this digit.
+async fn key_ring(dir: &Path, digit: char) -> KeyRing {
+    let path = dir.join("keys");
+    let mut file = std::fs::File::options().create(true).write(true).truncate(true).mode(0o600).open(&path).unwrap();
+    writeln!(file, "first {}", String::from(digit).repeat(64)).unwrap();
+    let database = Database::open(&dir.join("db")).await.unwrap();
+    KeyRing::open(database, Clock::system(), KeyFile::read(&path).unwrap()).await.unwrap()
 }
 
 fn open(dir: &Path) -> (Wal<()>, Recovery) {

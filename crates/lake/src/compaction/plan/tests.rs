@@ -27,6 +27,7 @@ fn file(lsn: u64, level: Level, rows: u64, created: UnixNanos) -> Arc<FileEntry>
         max_lsn: Lsn(lsn),
         created_unix_nanos: created.0,
         zone: Zone { rows, min_time: DURING, max_time: DURING, services: None, error_count: 0, max_duration_nanos: 0 },
+        cover: crate::cover::Cover::default(),
     })
 }
 

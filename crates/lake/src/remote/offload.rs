@@ -1,0 +1,152 @@
+//! Sealed files on their way into the object store, and those that are over on their way out of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::UnixNanos;
+use runtime::{Random, Stop, metric};
+use tokio::time::Instant;
+
+use super::{Bucket, Wanted};
+use crate::settings::ObjectStore;
+use crate::{FileEntry, Lake, LakeError};
+
+/// How often [`Lake::keep_offloaded`] looks for something to do.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Pause after the store failed.
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
+/// How often the store is compared with the catalog.
+const SWEEP_EVERY: Duration = Duration::from_secs(6 * 3_600);
+
+impl Lake {
+    /// Moves sealed files into the object store and forgets what is over there; a task for the supervisor. Does nothing
+    /// when no store is set. While the store cannot be reached everything stays where it is.
+    pub async fn keep_offloaded(&self, stop: Stop) {
+        if self.inner.remote.bucket.is_none() {
+            return;
+        }
+        let mut sweep_at = Instant::now();
+        let mut is_down = false;
+        while !stop.is_asked() {
+            let done = tokio::select! {
+                // what was under way is done again after the next start
+                () = stop.asked() => return,
+                done = self.offload_round(&mut sweep_at) => done,
+            };
+            let pause = match done {
+                Ok(true) => Duration::ZERO,
+                Ok(false) => LOOK_EVERY,
+                Err(error) => {
+                    if !is_down {
+                        tracing::error!(%error, "files stay on the local disk until the object store takes them");
+                    }
+                    RETRY_PAUSE
+                }
+            };
+            if is_down && pause < RETRY_PAUSE {
+                tracing::info!("the object store takes files again");
+            }
+            is_down = pause == RETRY_PAUSE;
+            tokio::select! {
+                () = stop.asked() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Whether there was something to do.
+    async fn offload_round(&self, sweep_at: &mut Instant) -> Result<bool, LakeError> {
+        self.clear_store().await?;
+        if self.offload_once().await?.is_some() {
+            return Ok(true);
+        }
+        if Instant::now() >= *sweep_at {
+            *sweep_at = Instant::now() + SWEEP_EVERY;
+            // a store that does not let us list takes files all the same
+            if let Err(error) = self.sweep_store().await {
+                tracing::warn!(%error, "objects without a catalog row are looked for again later");
+            }
+        }
+        Ok(false)
+    }
+
+    /// Moves the sealed file that was written first into the object store, when there is one; returns its length.
+    ///
+    /// # Errors
+    /// [`LakeError::Store`], [`LakeError::Foreign`], the disk's, the catalog's. The file stays where it is, and the next
+    /// round tries again.
+    pub async fn offload_once(&self) -> Result<Option<u64>, LakeError> {
+        let inner = &self.inner;
+        let (Some(bucket), Some(settings)) = (&inner.remote.bucket, &inner.settings.object_store) else {
+            return Ok(None);
+        };
+        let sealed = self.sealed(settings);
+        let waiting_bytes: u64 = sealed.iter().map(|file| file.bytes).sum();
+        metrics::gauge!(metric::LAKE_UPLOAD_WAITING_BYTES).set(waiting_bytes as f64);
+        let Some(file) = sealed.into_iter().min_by_key(|file| file.created_unix_nanos) else { return Ok(None) };
+        let put = self.put(bucket, &file).await;
+        let outcome = if put.is_ok() { "done" } else { "failed" };
+        metrics::counter!(metric::LAKE_UPLOADS, "outcome" => outcome).increment(1);
+        if let Err(reason) = &put
+            && reason.is_damage()
+        {
+            self.quarantine(&file, &reason.to_string()).await?;
+        }
+        put?;
+        metrics::counter!(metric::LAKE_UPLOADED_BYTES).increment(file.bytes);
+        metrics::gauge!(metric::LAKE_UPLOAD_WAITING_BYTES).set((waiting_bytes - file.bytes) as f64);
+        let lake = self.clone();
+        let made_room = tokio::task::spawn_blocking(move || lake.inner.remote.cache.make_room(0));
+        made_room.await.map_err(|_| LakeError::Worker("eviction"))?;
+        Ok(Some(file.bytes))
+    }
+
+    async fn put(&self, bucket: &Bucket, file: &Arc<FileEntry>) -> Result<(), LakeError> {
+        bucket.claim(&self.identity().await?).await?;
+        bucket.put(file).await?;
+        let is_live = {
+            let _turn = self.inner.upkeep.lock().await;
+            let is_live = self.inner.catalog.set_remote(&file.name, UnixNanos(self.inner.clock.unix_nanos())).await?;
+            if is_live {
+                self.inner.remote.cache.add(Wanted::of(file), true);
+            }
+            is_live
+        };
+        if !is_live {
+            // merged or over meanwhile
+            bucket.delete(&file.name).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn identity(&self) -> Result<String, LakeError> {
+        let fresh: String = Random.bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
+        self.inner.catalog.identity(&fresh).await
+    }
+
+    /// Files that belong into the store and are not there.
+    fn sealed(&self, settings: &ObjectStore) -> Vec<Arc<FileEntry>> {
+        let now_unix_nanos = self.inner.clock.unix_nanos();
+        let min_age_nanos = i64::try_from(settings.min_age.as_nanos()).unwrap_or(i64::MAX);
+        let is_sealed = |file: &&Arc<FileEntry>| {
+            settings.levels.contains(&file.level)
+                && now_unix_nanos.saturating_sub(file.created_unix_nanos) >= min_age_nanos
+                && !self.is_remote(&file.name)
+        };
+        self.version().all_files().filter(is_sealed).cloned().collect()
+    }
+
+    /// Deletes from the store what was retired, once no query can be reading it; the catalog forgets it after that.
+    ///
+    /// # Errors
+    /// [`LakeError::Store`]; what was not done is done next time.
+    pub async fn clear_store(&self) -> Result<(), LakeError> {
+        let Some(bucket) = &self.inner.remote.bucket else { return Ok(()) };
+        let over = self.names_due();
+        for name in over.iter().filter(|name| !self.inner.remote.cache.may_forget(name)) {
+            bucket.delete(name).await?;
+            self.inner.remote.cache.set_deleted(name);
+        }
+        Ok(())
+    }
+}
