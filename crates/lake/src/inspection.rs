@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use crate::catalog::{Catalog, CatalogFile, FileState};
 use crate::layout::Layout;
 use crate::remote::{Bucket, Wanted};
-use crate::{FileEntry, LakeError, Level, ObjectStore, SliceIndex, ValueIndex, disk, rollup, sidecar};
+use crate::{FileEntry, LakeError, Level, ObjectStore, SliceIndex, ValueIndex, WordIndex, disk, rollup, sidecar};
 
 /// The catalog at one moment.
 #[derive(Debug)]
@@ -113,6 +113,7 @@ impl Inspection {
                 .and_then(|here| here.map_or_else(|| entry.verify(), |_fetched| Ok(())))
                 .and_then(|()| SliceIndex::open(entry).map(drop))
                 .and_then(|()| ValueIndex::open(entry).map(drop))
+                .and_then(|()| WordIndex::open(entry).map(drop))
                 .and_then(|()| rollup::check(entry));
             faults.extend(checked.err().map(|error| Fault { file: entry.clone(), error }));
         }
