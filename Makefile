@@ -62,6 +62,7 @@ faults: fuzz ## the full form of docs/faults.md: kills, power cuts, full disks, 
 	tests/faults/released.sh
 	TRACEHOUND_FAULTS=full cargo test --locked --workspace --test it --test store -- --nocapture
 	TRACEHOUND_MALFORMED=10000 cargo test --locked --workspace --test e2e malformed -- --nocapture --test-threads=1
+	TRACEHOUND_HOSTILE=full cargo test --locked --workspace --test e2e hostile -- --nocapture
 	cargo test --locked --workspace --test e2e abuse -- --nocapture --test-threads=1
 
 FUZZ_SECS ?= 60

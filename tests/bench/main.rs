@@ -15,6 +15,7 @@ mod overload;
 mod peer_corpus;
 mod peer_logs;
 mod prost_path;
+mod quota;
 mod step;
 mod tls;
 mod usage;

@@ -7,11 +7,14 @@ use tests::{Server, wait_for};
 
 use crate::corpus::Corpus;
 use crate::load::{Answers, Load, Pace};
+use crate::quota::Quota;
 use crate::step::{self, Figures, LASTING, STEPS};
 use crate::{Cores, pin, usage};
 
 /// How many times the peak is offered.
 const FACTOR: f64 = 10.0;
+/// Percent of a core that the server gets: one core of load can then offer it as many times what it takes.
+const SERVER_PERCENT: u64 = 20;
 /// How long.
 const OVERLOAD: Duration = Duration::from_secs(30);
 /// Connections at the peak: enough that some always are sending, when others were told to come back later.
@@ -23,7 +26,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Finds the peak, then passes it.
 pub fn run(corpus: &Corpus) -> Result<()> {
-    println!("## overload\n\nserver on core 0, load on core 1, bodies compressed with gzip before; peak: {AT_PEAK}");
+    println!(
+        "## overload\n\nserver on {SERVER_PERCENT} % of core 0, load on core 1, bodies compressed with gzip before; peak: {AT_PEAK}"
+    );
     println!("connections, as fast as answered,");
     println!("median of {STEPS} steps of {} s; then clients that obey nothing,", LASTING.as_secs());
     println!("{FACTOR} times the peak, {} s\n", OVERLOAD.as_secs());
@@ -32,12 +37,18 @@ pub fn run(corpus: &Corpus) -> Result<()> {
         let folder = tempfile::tempdir()?;
         let server = step::server(folder.path(), "")?;
         pin(server.pid(), Cores::ONE_EACH.server)?;
+        // gone after the server, which is in it
+        let quota = Quota::hold(server.pid(), SERVER_PERCENT);
+        if let Err(error) = &quota {
+            println!("the server has the whole core, and is offered less than {FACTOR} times the peak: {error:#}\n");
+        }
         let load = Load::gzipped(corpus, &server.http)?;
         let peak = step::measure(&load, server.pid(), Pace { connections: AT_PEAK, ..step::pace(None) })?;
         let pace = Pace { connections, rate: Some(peak.goodput * FACTOR), obeys: false, lasting: OVERLOAD };
         let (answers, memory) = watched(&load, &server, pace)?;
         print(connections, &answers, &peak, &memory);
         wait_for("the server still answers", || server.get("/readyz").map(drop))?;
+        server.kill()?;
     }
     Ok(())
 }

@@ -15,6 +15,9 @@ use crate::{FileEntry, LakeError, Level, Partition, Zone};
 
 const INSERT_FILE: &str = include_str!("insert_file.sql");
 const ALL_FILES: &str = include_str!("all_files.sql");
+const ADD_TO_SUMS: &str = include_str!("add_to_sums.sql");
+const TAKE_FROM_SUMS: &str = include_str!("take_from_sums.sql");
+const SUMS: &str = include_str!("sums.sql");
 const SET_STATE: &str = include_str!("set_state.sql");
 const REMOVE_FILE: &str = include_str!("remove_file.sql");
 const CLAIM: &str = include_str!("claim.sql");
@@ -108,8 +111,23 @@ impl Catalog {
     }
 
     pub(crate) async fn files(&self, layout: Layout) -> Result<Vec<CatalogFile>, LakeError> {
-        let rows = sqlx::query(ALL_FILES).fetch_all(&self.db.reader).await.map_err(LakeError::catalog("read"))?;
-        rows.iter().map(|row| read_row(row, &layout, &self.keys)).collect()
+        let failed = || LakeError::catalog("read");
+        // both of one moment, while another process may write
+        let mut transaction = self.db.reader.begin().await.map_err(failed())?;
+        let rows = sqlx::query(ALL_FILES).fetch_all(&mut *transaction).await.map_err(failed())?;
+        let sums = sqlx::query_as::<_, (i64, i64)>(SUMS).fetch_optional(&mut *transaction).await.map_err(failed())?;
+        transaction.commit().await.map_err(failed())?;
+        let files: Vec<CatalogFile> =
+            rows.iter().map(|row| read_row(row, &layout, &self.keys)).collect::<Result<_, _>>()?;
+        let checksum = |row: &SqliteRow| row.try_get::<Option<i64>, _>("row_crc32c").map_err(failed());
+        let checksums: Vec<Option<i64>> = rows.iter().map(checksum).collect::<Result<_, _>>()?;
+        let found = (rows.len() as i64, checksums.into_iter().flatten().sum());
+        match sums {
+            Some(sums) if sums == found => Ok(files),
+            _ => Err(LakeError::CatalogDamaged {
+                found: format!("{} rows with checksums of {} where {sums:?} should be", found.0, found.1),
+            }),
+        }
     }
 
     /// Adds the files of one flush and moves the mark, both or neither.
@@ -117,7 +135,7 @@ impl Catalog {
         let failed = || LakeError::catalog("commit to");
         let mut transaction = self.begin("commit to").await?;
         for file in files {
-            insert(file).execute(&mut *transaction).await.map_err(failed())?;
+            add(&mut transaction, file).await?;
         }
         sqlx::query(ADVANCE_MARK).bind(mark.0.cast_signed()).execute(&mut *transaction).await.map_err(failed())?;
         transaction.commit().await.map_err(failed())
@@ -143,7 +161,7 @@ impl Catalog {
                 return Err(LakeError::Superseded { file: input.name.clone() });
             }
         }
-        insert(merged).execute(&mut *transaction).await.map_err(failed())?;
+        add(&mut transaction, merged).await?;
         transaction.commit().await.map_err(failed())
     }
 
@@ -187,10 +205,32 @@ impl Catalog {
         let failed = || LakeError::catalog("remove from");
         let mut transaction = self.begin("remove from").await?;
         for name in names {
+            sqlx::query(TAKE_FROM_SUMS).bind(name).execute(&mut *transaction).await.map_err(failed())?;
             sqlx::query(REMOVE_FILE).bind(name).execute(&mut *transaction).await.map_err(failed())?;
         }
         transaction.commit().await.map_err(failed())
     }
+}
+
+async fn add(transaction: &mut Transaction<'static, Sqlite>, file: &FileEntry) -> Result<(), LakeError> {
+    let failed = || LakeError::catalog("commit to");
+    insert(file).execute(&mut **transaction).await.map_err(failed())?;
+    let sum = sqlx::query(ADD_TO_SUMS).bind(i64::from(checksum_of(file)));
+    sum.execute(&mut **transaction).await.map_err(failed()).map(drop)
+}
+
+/// CRC-32C over what never changes of a row, as text: one that was changed on disk is known by it.
+fn checksum_of(file: &FileEntry) -> u32 {
+    let FileEntry { name, bytes, index_bytes, checksum_crc32c, format_version, created_unix_nanos, zone, .. } = file;
+    let Zone { rows, min_time, max_time, services, error_count, max_duration_nanos } = zone;
+    let services = serde_json::json!(services);
+    let number = file.cover.number;
+    let text = format!(
+        "{name} {bytes} {index_bytes} {checksum_crc32c} {format_version} {created_unix_nanos} {number:?} {rows} {} {} \
+         {error_count} {max_duration_nanos} {services}",
+        min_time.0, max_time.0
+    );
+    crc32c::crc32c(text.as_bytes())
 }
 
 type Insert<'q> = sqlx::query::Query<'q, Sqlite, sqlx::sqlite::SqliteArguments>;
@@ -221,6 +261,7 @@ fn insert(file: &FileEntry) -> Insert<'_> {
         .bind(i64::from(file.level.number()))
         .bind(file.index_bytes.cast_signed())
         .bind(file.cover.number)
+        .bind(i64::from(checksum_of(file)))
 }
 
 fn read_row(row: &SqliteRow, layout: &Layout, keys: &KeyRing) -> Result<CatalogFile, LakeError> {
@@ -264,6 +305,10 @@ fn read_row(row: &SqliteRow, layout: &Layout, keys: &KeyRing) -> Result<CatalogF
         },
         name: name.clone(),
     };
+    let checksum: Option<i64> = row.try_get("row_crc32c").map_err(LakeError::catalog("read"))?;
+    if checksum.is_some_and(|checksum| checksum != i64::from(checksum_of(&entry))) {
+        return Err(unreadable("row_crc32c"));
+    }
     // the name says again what five columns say
     let range = (entry.min_lsn, entry.max_lsn);
     if Layout::name(&entry.tenant, entry.signal, entry.partition, range, entry.level) != name {
