@@ -1,6 +1,6 @@
 //! The index beside a file, as a container of sections.
 //!
-//! A sidecar says nothing the file does not say; it can be built again from it, and one that is missing, damaged or of
+//! A sidecar says nothing the file does not say, but for calls to other files in the counts; it can be built again, and one that is missing, damaged or of
 //! another file is as good as none: then the file is scanned. All numbers are little endian.
 //!
 //! ```text
@@ -207,7 +207,7 @@ pub(crate) fn rebuild(entry: &FileEntry) -> Result<(), LakeError> {
     for slice in reader.map_err(LakeError::read(&entry.path))? {
         builder.add_slice(&slice.map_err(|error| LakeError::read(&entry.path)(error.into()))?)?;
     }
-    let rollup = (entry.signal == Signal::Spans).then(|| rollup::of_rows(entry)).transpose()?;
+    let rollup = (entry.signal == Signal::Spans).then(|| rollup::as_written(entry)).transpose()?;
     let bytes = builder.finish(entry.bytes, entry.checksum_crc32c, rollup.as_ref());
     let key = if entry.is_encrypted() { entry.cover.key(&entry.name)? } else { None };
     let bytes = covered(bytes, key.as_ref(), (entry.bytes, entry.checksum_crc32c));

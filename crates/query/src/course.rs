@@ -62,7 +62,8 @@ impl Query {
         let (tenant, service, operation) = (tenant.clone(), service.to_owned(), operation.map(str::to_owned));
         self.run("course", move |inner, deadline| async move {
             let step_nanos = step(&range, max_points)?;
-            let start = UnixNanos(range.start.0.div_euclid(step_nanos) * step_nanos);
+            let start = range.start.0.div_euclid(step_nanos).checked_mul(step_nanos);
+            let start = UnixNanos(start.ok_or_else(too_long)?);
             let range = whole_steps(&TimeRange { start, ..range });
             let snapshot = inner.snapshot(&tenant, Signal::Spans, range);
             blocking(move || {
@@ -104,13 +105,15 @@ impl Sum {
 
 /// The shortest length with which `max_points` points cover the range.
 fn step(range: &TimeRange, max_points: usize) -> Result<i64, QueryError> {
-    let length = range.end.0.checked_sub(range.start.0).ok_or_else(|| QueryError::Invalid {
-        field: "start",
-        reason: "the range must not be longer than 292 years".to_owned(),
-    })?;
+    let length = range.end.0.checked_sub(range.start.0).ok_or_else(too_long)?;
     // a range that begins within a step touches one more
     let steps = (length / STEP_NANOS + 2) as u64;
     let wanted = steps.div_ceil(max_points.max(1) as u64) as i64;
     let found = LENGTHS.into_iter().find(|length| *length >= wanted);
-    Ok(found.unwrap_or_else(|| (wanted as u64).div_ceil(DAY) as i64 * DAY as i64) * STEP_NANOS)
+    let steps = found.unwrap_or_else(|| (wanted as u64).div_ceil(DAY) as i64 * DAY as i64);
+    steps.checked_mul(STEP_NANOS).ok_or_else(too_long)
+}
+
+fn too_long() -> QueryError {
+    QueryError::Invalid { field: "start", reason: "the range must not reach further than 292 years".to_owned() }
 }

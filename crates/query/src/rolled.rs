@@ -1,9 +1,9 @@
 //! Services, operations and calls put together from roll-ups, and how a service went.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lake::{Cell, Sketch, Snapshot, Wanted, whole_steps};
+use lake::{Cell, OTHER, Sketch, Snapshot, Wanted, whole_steps};
 use model::{TimeRange, UnixNanos};
 use tokio::time::Instant;
 
@@ -28,6 +28,12 @@ impl Sum {
         }
     }
 
+    fn merge(&mut self, other: &Self) {
+        self.spans += other.spans;
+        self.errors += other.errors;
+        self.durations.merge(&other.durations);
+    }
+
     fn figures(&self, last_seen: UnixNanos) -> Figures {
         let [p50_nanos, p95_nanos] = self.durations.percentiles(SHARES);
         let count = |count: i64| count.max(0) as u64;
@@ -35,81 +41,112 @@ impl Sum {
     }
 }
 
-/// Calls between two services, seen from inside and from the caller's side only.
+/// Groups of one kind told apart at most; what is beyond goes to [`OTHER`].
+const MAX_GROUPS: usize = 4_096;
+
+/// Calls between two services.
 #[derive(Debug, Clone, Default)]
 struct Between {
-    all: Sum,
-    inside: i64,
+    inside: Sum,
+    /// Seen from the caller's side only. Below 0 where a range has what is taken back and not what was counted.
+    outside: Sum,
 }
 
-/// What the roll-ups of a range come to.
-#[derive(Debug, Default)]
-pub(crate) struct Rolled {
-    operations: HashMap<String, HashMap<(String, i8), Sum>>,
-    last_seen: BTreeMap<String, UnixNanos>,
-    calls: BTreeMap<(String, String), Between>,
+/// What the spans of each service come to, in a range. Blocking, as are the others here.
+///
+/// # Errors
+/// [`QueryError::Damaged`], [`QueryError::File`], [`QueryError::Unreachable`], [`QueryError::Timeout`] past the deadline.
+pub(crate) fn services(
+    snapshot: &Snapshot,
+    range: TimeRange,
+    deadline: Instant,
+) -> Result<Vec<(String, Figures)>, QueryError> {
+    let mut found = Services::default();
+    read(snapshot, &range, Wanted::Figures, deadline, &mut |rollup| found.add(rollup))?;
+    Ok(found.figures())
 }
 
-impl Rolled {
-    /// Reads them. Blocking.
-    ///
-    /// # Errors
-    /// [`QueryError::Damaged`], [`QueryError::File`], [`QueryError::Timeout`] past the deadline.
-    pub(crate) fn of(snapshot: &Snapshot, range: TimeRange, deadline: Instant) -> Result<Self, QueryError> {
-        let mut found = Self::default();
-        read(snapshot, &range, Wanted::Figures, deadline, &mut |rollup| found.add(rollup))?;
-        Ok(found)
+/// What the spans of each operation of a service come to, by name and kind.
+///
+/// # Errors
+/// As [`services`].
+pub(crate) fn operations(
+    snapshot: &Snapshot,
+    service: &str,
+    range: TimeRange,
+    deadline: Instant,
+) -> Result<Vec<((String, i8), Figures)>, QueryError> {
+    let mut found: BTreeMap<(String, i8), Sum> = BTreeMap::new();
+    read(snapshot, &range, Wanted::Figures, deadline, &mut |rollup| {
+        for (operation, cells) in rollup.operations.iter().filter(|(key, _)| key.service == service) {
+            let key = (operation.name.clone(), operation.kind);
+            group(&mut found, key, (OTHER.to_owned(), 0)).add(cells, operation.is_error());
+        }
+    })?;
+    let told = found.into_iter().map(|(key, sum)| (key, sum.figures(UnixNanos::default())));
+    Ok(told.filter(|(_, figures)| figures.spans > 0).collect())
+}
+
+/// What each service did, who called whom, and whether that is known from the callers' side only.
+///
+/// # Errors
+/// As [`services`].
+pub(crate) fn map(
+    snapshot: &Snapshot,
+    range: TimeRange,
+    deadline: Instant,
+) -> Result<(Vec<(String, Figures)>, Vec<(MapEdge, bool)>), QueryError> {
+    let mut found = Services::default();
+    let mut calls: BTreeMap<(String, String), Between> = BTreeMap::new();
+    read(snapshot, &range, Wanted::Figures, deadline, &mut |rollup| {
+        found.add(rollup);
+        for (call, cells) in rollup.calls.iter() {
+            let other = (OTHER.to_owned(), OTHER.to_owned());
+            let between = group(&mut calls, (call.caller.clone(), call.callee.clone()), other);
+            let side = if call.is_outside { &mut between.outside } else { &mut between.inside };
+            side.add(cells, call.is_error);
+        }
+    })?;
+    let edges = calls.into_iter().map(|(names, between)| between.told(names));
+    Ok((found.figures(), edges.filter(|(edge, _)| edge.calls > 0).collect()))
+}
+
+impl Between {
+    fn told(self, (caller, callee): (String, String)) -> (MapEdge, bool) {
+        let is_outside = self.inside.spans <= 0;
+        let mut all = self.inside;
+        if self.outside.spans > 0 {
+            all.merge(&self.outside);
+        }
+        let Figures { spans, errors, p50_nanos, p95_nanos, .. } = all.figures(UnixNanos::default());
+        (MapEdge { caller, callee, calls: spans, errors, p50_nanos, p95_nanos }, is_outside)
     }
+}
 
+/// Sums by service.
+#[derive(Debug, Default)]
+struct Services {
+    sums: BTreeMap<String, Sum>,
+    last_seen: BTreeMap<String, UnixNanos>,
+}
+
+impl Services {
     fn add(&mut self, rollup: &lake::Rollup) {
         for (operation, cells) in rollup.operations.iter() {
-            let of_service = entry(&mut self.operations, &operation.service);
-            let key = (operation.name.clone(), operation.kind);
-            of_service.entry(key).or_default().add(cells, operation.is_error());
+            let sum = group(&mut self.sums, operation.service.clone(), OTHER.to_owned());
+            sum.add(cells, operation.is_error());
         }
         for (service, time) in &rollup.last_seen {
-            let latest = self.last_seen.entry(service.clone()).or_insert(*time);
+            let latest = group(&mut self.last_seen, service.clone(), OTHER.to_owned());
             *latest = (*latest).max(*time);
         }
-        for (call, cells) in rollup.calls.iter() {
-            let between = self.calls.entry((call.caller.clone(), call.callee.clone())).or_default();
-            between.all.add(cells, call.is_error);
-            if !call.is_outside {
-                between.inside += cells.iter().map(|cell| cell.count).sum::<i64>();
-            }
-        }
     }
 
-    /// What each service did.
-    pub(crate) fn services(&self) -> Vec<(String, Figures)> {
-        let of_service = |(service, operations): (&String, &HashMap<(String, i8), Sum>)| {
-            let mut sum = Sum::default();
-            for operation in operations.values() {
-                sum.spans += operation.spans;
-                sum.errors += operation.errors;
-                sum.durations.merge(&operation.durations);
-            }
-            let last_seen = self.last_seen.get(service).copied().unwrap_or_default();
-            (service.clone(), sum.figures(last_seen))
-        };
-        self.operations.iter().map(of_service).filter(|(_, figures)| figures.spans > 0).collect()
-    }
-
-    /// What each operation of a service did, by name and kind.
-    pub(crate) fn operations(&self, service: &str) -> Vec<((String, i8), Figures)> {
-        let operations = self.operations.get(service).into_iter().flatten();
-        let told = operations.map(|(key, sum)| (key.clone(), sum.figures(UnixNanos::default())));
+    fn figures(self) -> Vec<(String, Figures)> {
+        let others = self.last_seen.get(OTHER).copied().unwrap_or_default();
+        let last_seen = |service: &String| self.last_seen.get(service).copied().unwrap_or(others);
+        let told = self.sums.iter().map(|(service, sum)| (service.clone(), sum.figures(last_seen(service))));
         told.filter(|(_, figures)| figures.spans > 0).collect()
-    }
-
-    /// Who called whom, and whether that is known from the callers' side only.
-    pub(crate) fn edges(&self) -> Vec<(MapEdge, bool)> {
-        let told = |((caller, callee), between): (&(String, String), &Between)| {
-            let Figures { spans, errors, p50_nanos, p95_nanos, .. } = between.all.figures(UnixNanos::default());
-            let (caller, callee) = (caller.clone(), callee.clone());
-            (MapEdge { caller, callee, calls: spans, errors, p50_nanos, p95_nanos }, between.inside == 0)
-        };
-        self.calls.iter().map(told).filter(|(edge, _)| edge.calls > 0).collect()
     }
 }
 
@@ -138,9 +175,8 @@ pub(crate) fn read(
     })
 }
 
-fn entry<'a, V: Default>(map: &'a mut HashMap<String, V>, name: &str) -> &'a mut V {
-    if !map.contains_key(name) {
-        map.insert(name.to_owned(), V::default());
-    }
-    map.get_mut(name).expect("inserted above when it was absent")
+/// The group of a key, or that of the others when there are too many.
+fn group<K: Ord, V: Default>(groups: &mut BTreeMap<K, V>, key: K, other: K) -> &mut V {
+    let key = if groups.len() < MAX_GROUPS || groups.contains_key(&key) { key } else { other };
+    groups.entry(key).or_default()
 }

@@ -14,9 +14,8 @@ use model::{TenantId, TimeRange, UnixNanos};
 
 use crate::census::{ByOperation, ByService, Calls, Columns, Copies, Figures};
 use crate::query::{Inner, blocking};
-use crate::rolled::Rolled;
 use crate::table::{Selectivity, SnapshotTable, time_zone};
-use crate::{Query, QueryError};
+use crate::{Query, QueryError, rolled};
 
 const COUNTED: &str = include_str!("../../../queries/counted_spans.sql");
 
@@ -115,11 +114,11 @@ impl Query {
     pub async fn services(&self, tenant: &TenantId, range: TimeRange) -> Result<Vec<ServiceSummary>, QueryError> {
         let tenant = tenant.clone();
         self.run("services", move |inner, deadline| async move {
-            let snapshot = inner.snapshot(&tenant, Signal::Spans, range);
+            let snapshot = inner.snapshot(&tenant, Signal::Spans, whole_steps(&range));
             let max_rows = inner.limits.list_rows;
             if snapshot.rows() > inner.limits.exact_count_rows {
-                let rolled = blocking(move || Rolled::of(&snapshot, range, deadline)).await?;
-                return Ok(services(rolled.services(), max_rows).0);
+                let found = blocking(move || rolled::services(&snapshot, range, deadline)).await?;
+                return Ok(services(found, max_rows).0);
             }
             let mut found = ByService::default();
             let mut copies = Copies::default();
@@ -142,11 +141,11 @@ impl Query {
     ) -> Result<Vec<OperationSummary>, QueryError> {
         let (tenant, service) = (tenant.clone(), service.to_owned());
         self.run("operations", move |inner, deadline| async move {
-            let snapshot = inner.snapshot(&tenant, Signal::Spans, range);
+            let snapshot = inner.snapshot(&tenant, Signal::Spans, whole_steps(&range));
             let max_rows = inner.limits.list_rows;
             if snapshot.rows() > inner.limits.exact_count_rows {
-                let rolled = blocking(move || Rolled::of(&snapshot, range, deadline)).await?;
-                return Ok(operations(rolled.operations(&service), max_rows));
+                let found = blocking(move || rolled::operations(&snapshot, &service, range, deadline)).await?;
+                return Ok(operations(found, max_rows));
             }
             let mut found = ByOperation::default();
             let mut copies = Copies::default();
@@ -165,11 +164,11 @@ impl Query {
         let tenant = tenant.clone();
         self.run("service_map", move |inner, deadline| async move {
             let with_parents = TimeRange { start: range.start.plus(-PARENT_NANOS), end: range.end };
-            let snapshot = inner.snapshot(&tenant, Signal::Spans, with_parents);
+            let snapshot = inner.snapshot(&tenant, Signal::Spans, whole_steps(&with_parents));
             let max_rows = inner.limits.list_rows;
             if snapshot.rows() > inner.limits.exact_count_rows {
-                let rolled = blocking(move || Rolled::of(&snapshot, range, deadline)).await?;
-                return Ok(map(rolled.services(), rolled.edges(), whole_steps(&range), max_rows));
+                let (services, edges) = blocking(move || rolled::map(&snapshot, range, deadline)).await?;
+                return Ok(map(services, edges, whole_steps(&range), max_rows));
             }
             let mut calls = Calls::new(range.start);
             let mut copies = Copies::default();

@@ -17,6 +17,7 @@ const INSERT_FILE: &str = include_str!("insert_file.sql");
 const ALL_FILES: &str = include_str!("all_files.sql");
 const ADD_TO_SUMS: &str = include_str!("add_to_sums.sql");
 const TAKE_FROM_SUMS: &str = include_str!("take_from_sums.sql");
+const IS_LIVE: &str = include_str!("is_live.sql");
 const SUMS: &str = include_str!("sums.sql");
 const SET_STATE: &str = include_str!("set_state.sql");
 const REMOVE_FILE: &str = include_str!("remove_file.sql");
@@ -128,6 +129,12 @@ impl Catalog {
                 found: format!("{} rows with checksums of {} where {sums:?} should be", found.0, found.1),
             }),
         }
+    }
+
+    /// Whether there is a live file of this name. Asks on the writing connection, as [`Catalog::mark`] does.
+    pub(crate) async fn is_live(&self, name: &str) -> Result<bool, LakeError> {
+        let found = sqlx::query_scalar::<_, i64>(IS_LIVE).bind(name).fetch_one(&self.db.writer).await;
+        Ok(found.map_err(LakeError::catalog("read"))? > 0)
     }
 
     /// Adds the files of one flush and moves the mark, both or neither.

@@ -100,6 +100,10 @@ impl Lake {
             let failed = |source| LakeError::Key { file: first.name.clone(), source };
             self.inner.settings.keys.ensure(first.tenant.as_str()).await.map_err(failed)?;
         }
+        if let Some(committed) = self.committed(&plan.name()).await? {
+            self.show(&plan, &Arc::new(committed), now);
+            return Ok(true);
+        }
         let started = Instant::now();
         let (lake, layout) = (self.clone(), self.inner.layout.clone());
         let pace = if debt > MAX_DEBT { Pace { share: 1.0 } } else { pace };
@@ -158,15 +162,29 @@ impl Lake {
             let known = self.inner.catalog.files(self.inner.layout.clone()).await?;
             if !known.iter().any(|file| file.entry.name == merged.name) {
                 disk::remove(&merged.path)?;
-                return Err(error);
             }
-            // an earlier commit of the same merge was reported as failed and is there: its file is the one to show
+            return Err(error);
         }
+        self.show(plan, merged, now);
+        Ok(())
+    }
+
+    /// The file of this name, when an earlier commit of it was reported as failed and came through. It must not be written
+    /// again: an encrypted one would have other bytes than the catalog says.
+    async fn committed(&self, name: &str) -> Result<Option<FileEntry>, LakeError> {
+        if !self.inner.catalog.is_live(name).await? {
+            return Ok(None);
+        }
+        let known = self.inner.catalog.files(self.inner.layout.clone()).await?;
+        Ok(known.into_iter().map(|file| file.entry).find(|entry| entry.name == name))
+    }
+
+    /// Puts a committed merge into the version.
+    fn show(&self, plan: &Plan, merged: &Arc<FileEntry>, now: UnixNanos) {
         self.mark_checked(merged);
         self.replace_version(|version| version.with_merged(&plan.inputs, Arc::clone(merged)));
         let retired = |file: &Arc<FileEntry>| Retired { file: Arc::clone(file), since_unix_nanos: now.0 };
         lock(&self.inner.retired).extend(plan.inputs.iter().map(retired));
-        Ok(())
     }
 }
 
@@ -215,8 +233,7 @@ fn write(
     pause: &mut dyn FnMut() -> Result<(), LakeError>,
 ) -> Result<FileEntry, LakeError> {
     let first = &plan.inputs[0];
-    let range: (Lsn, Lsn) = plan.range();
-    let name = Layout::name(&first.tenant, first.signal, first.partition, range, plan.level);
+    let (range, name): ((Lsn, Lsn), String) = (plan.range(), plan.name());
     let temporary = layout.temporary_path(&name);
     let _stay = lake.hold(&plan.inputs)?;
     // rows that are not what was written must not be written anew under a checksum that says they are

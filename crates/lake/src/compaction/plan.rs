@@ -12,6 +12,7 @@ use std::sync::Arc;
 use model::time::{NANOS_PER_HOUR, NANOS_PER_SEC};
 use model::{Lsn, UnixNanos};
 
+use crate::layout::Layout;
 use crate::{FileEntry, Level, Partition};
 
 /// Rows of a merged file at most, but for one that was larger before: bounds the memory of a merge.
@@ -44,6 +45,12 @@ impl Plan {
         let first = self.inputs.iter().map(|file| file.min_lsn).min();
         let last = self.inputs.iter().map(|file| file.max_lsn).max();
         (first.unwrap_or(Lsn(0)), last.unwrap_or(Lsn(0)))
+    }
+
+    /// Name of the merged file.
+    pub(crate) fn name(&self) -> String {
+        let first = &self.inputs[0];
+        Layout::name(&first.tenant, first.signal, first.partition, self.range(), self.level)
     }
 
     /// What goes first: where most files become one; of equals the one that comes first by name.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use model::UnixNanos;
 use runtime::metric;
-use tokio::runtime::Handle;
 
 use super::Wanted;
 use crate::guard::lock;
@@ -63,8 +62,8 @@ impl Lake {
             return Ok(());
         }
         metrics::counter!(metric::LAKE_CACHE_MISSES).increment(1);
-        let handle = Handle::try_current().map_err(|_| LakeError::Worker("fetch"))?;
-        handle.block_on(self.fetch(name))
+        // not on the threads of whoever asks: those may all be here, and a fetch needs some for its file
+        self.inner.remote.runtime.block_on(self.fetch(name))
     }
 
     /// The live file of this name.

@@ -15,6 +15,7 @@ mod fetch;
 mod offload;
 mod stray;
 
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 pub(crate) use bucket::Bucket;
@@ -34,6 +35,8 @@ pub(crate) struct Remote {
     pub(crate) bucket: Option<Bucket>,
     pub(crate) cache: Cache,
     fetches: Semaphore,
+    /// Where fetches run: that of whoever opened the lake.
+    runtime: Handle,
 }
 
 impl Remote {
@@ -67,6 +70,7 @@ impl Remote {
                 disk::remove_file(&left.map_err(LakeError::disk("list", &fetched))?.path())?;
             }
         }
-        Ok(Self { bucket, cache, fetches: Semaphore::new(FETCHES) })
+        let runtime = Handle::try_current().map_err(|_| LakeError::Worker("fetch"))?;
+        Ok(Self { bucket, cache, fetches: Semaphore::new(FETCHES), runtime })
     }
 }

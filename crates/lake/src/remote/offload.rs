@@ -56,10 +56,12 @@ impl Lake {
 
     /// Whether there was something to do.
     async fn offload_round(&self, sweep_at: &mut Instant) -> Result<bool, LakeError> {
-        self.clear_store().await?;
+        // what cannot be deleted must not keep files from moving
+        let cleared = self.clear_store().await;
         if self.offload_once().await?.is_some() {
             return Ok(true);
         }
+        cleared?;
         if Instant::now() >= *sweep_at {
             *sweep_at = Instant::now() + SWEEP_EVERY;
             // a store that does not let us list takes files all the same
@@ -143,6 +145,9 @@ impl Lake {
     pub async fn clear_store(&self) -> Result<(), LakeError> {
         let Some(bucket) = &self.inner.remote.bucket else { return Ok(()) };
         let over = self.names_due();
+        if !over.is_empty() {
+            bucket.claim(&self.identity().await?).await?;
+        }
         for name in over.iter().filter(|name| !self.inner.remote.cache.may_forget(name)) {
             bucket.delete(name).await?;
             self.inner.remote.cache.set_deleted(name);

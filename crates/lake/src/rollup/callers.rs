@@ -85,6 +85,24 @@ pub(crate) struct Found {
 }
 
 impl Flushed {
+    /// Without the names that are not looked up any more, those of operations.
+    pub(crate) fn compact(mut self) -> Self {
+        let mut numbers: HashMap<u32, u32, RandomState> = HashMap::default();
+        let mut names = Vec::new();
+        let before = &self.names;
+        let mut number = |old: &mut u32| {
+            *old = *numbers.entry(*old).or_insert_with(|| {
+                names.push(Arc::clone(&before[*old as usize]));
+                names.len() as u32 - 1
+            });
+        };
+        self.owners.values_mut().for_each(|owner| number(&mut owner.service));
+        self.shared.values_mut().flatten().for_each(&mut number);
+        self.outside.values_mut().for_each(|outside| number(&mut outside.callee));
+        self.names = names;
+        self
+    }
+
     /// The services that a span is of.
     pub(crate) fn services_of(&self, key: SpanKey) -> impl Iterator<Item = u32> {
         let first = self.owners.get(&key).map(|owner| owner.service);

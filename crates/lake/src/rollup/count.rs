@@ -21,7 +21,7 @@ const CALLING_KINDS: [i8; 2] = [3, 4];
 
 /// Counts the rows of `parts`, each of which is a file in the making, and tells what to remember for the next flush.
 ///
-/// A copy of a span within the flush is not counted. A call is a span whose parent is of another service, with the
+/// A copy of a span within the flush is not counted, unless another service has a span of the same id that came first. A call is a span whose parent is of another service, with the
 /// callee's duration and status, or a calling span without a child that names its other side. A parent id that two
 /// services share counts as the span's own service when one of the two is.
 ///
@@ -255,7 +255,7 @@ impl<'a> Counting<'a> {
         let names = &self.flushed.names;
         let rollups = self.parts.into_iter().map(|part| part.finish(names)).collect();
         let answered = self.answered.into_iter().collect();
-        (rollups, self.callers.after(self.flushed, self.waiting, answered))
+        (rollups, self.callers.after(self.flushed.compact(), self.waiting, answered))
     }
 }
 

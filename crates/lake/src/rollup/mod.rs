@@ -27,7 +27,7 @@ pub use sketch::Sketch;
 
 pub(crate) use callers::Callers;
 pub(crate) use count::count;
-pub(crate) use reading::{check, of_inputs, of_rows};
+pub(crate) use reading::{as_written, check, of_inputs};
 pub(crate) use wire::{STEPS, TOTALS, sections};
 
 /// Length of a step in nanoseconds: ten seconds.
@@ -97,8 +97,11 @@ impl Rollup {
             operations.push(part.operations);
             calls.push(part.calls);
         }
-        while last_seen.len() > MAX_SERVICES {
-            last_seen.pop_last();
+        while last_seen.len() > MAX_SERVICES
+            && let Some((_, time)) = last_seen.pop_last()
+        {
+            let latest = last_seen.entry(OTHER.to_owned()).or_insert(time);
+            *latest = time.max(*latest);
         }
         Self { operations: Table::sum(operations), calls: Table::sum(calls), last_seen }
     }

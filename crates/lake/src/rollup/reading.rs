@@ -104,8 +104,26 @@ pub(crate) fn check(file: &FileEntry) -> Result<(), LakeError> {
 
 /// What the files of a merge come to together. Blocking.
 pub(crate) fn of_inputs(inputs: &[Arc<FileEntry>]) -> Result<Rollup, LakeError> {
-    let of_input = |input: &Arc<FileEntry>| with_steps(input, Blocks::All).map_or_else(|| of_rows(input), Ok);
-    Ok(Rollup::sum(inputs.iter().map(of_input).collect::<Result<_, _>>()?))
+    Ok(Rollup::sum(inputs.iter().map(|input| as_written(input)).collect::<Result<_, _>>()?))
+}
+
+/// The roll-up of a file that is on disk, counted from its rows only when it has none: those do not know of calls between
+/// it and other files. Blocking.
+pub(crate) fn as_written(file: &FileEntry) -> Result<Rollup, LakeError> {
+    // a disk that does not answer now is no reason to count anew for good
+    match sidecar::open(file, &[TOTALS]) {
+        Err(error @ LakeError::Disk { .. }) if file.index_path().exists() => return Err(error),
+        _ => {}
+    }
+    if let Some(found) = with_steps(file, Blocks::All) {
+        return Ok(found);
+    }
+    metrics::counter!(metric::LAKE_INDEX_MISSES).increment(1);
+    tracing::warn!(
+        file = file.name,
+        "counts are missing or damaged and made from the rows, without calls to other files"
+    );
+    of_rows(file)
 }
 
 /// Counts the rows of a file that is on disk. Calls between it and other files are not in. Blocking.

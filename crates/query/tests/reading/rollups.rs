@@ -178,3 +178,31 @@ async fn a_service_is_shown_step_by_step() {
         assert_eq!(nobody.points.iter().map(|point| point.spans).sum::<u64>(), 0);
     }
 }
+
+#[tokio::test]
+async fn a_course_over_all_there_is_of_time_is_refused_or_answered() {
+    let house = House::filled(Lie::Memory, &[spans(&traffic(3, 2))]).await;
+    for (start, end) in [(i64::MIN, 0), (i64::MIN + 1, 0), (-1, i64::MAX), (0, i64::MAX), (i64::MIN, i64::MAX)] {
+        let range = TimeRange { start: UnixNanos(start), end: UnixNanos(end) };
+        for points in [1, 120, 1_000] {
+            match house.query.course(&acme(), "cart", None, range, points).await {
+                Ok(course) => {
+                    assert!(course.step_nanos > 0 && course.points.len() <= points + 2, "{start} {end} {points}")
+                }
+                Err(error) => assert!(matches!(error, query::QueryError::Invalid { field: "start", .. }), "{error}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_call_taken_back_from_the_outside_does_not_eat_the_one_inside() {
+    // the near side lies in the step before the range, and was counted as a call to the outside by its own flush
+    let near = span(1, 1, "shop", "call", 40_100).kind(3).with("service.peer.name", json!("cart"));
+    let far = span(1, 2, "cart", "list", 39_900).parent(1);
+    let house = House::filled(Lie::Merged, &[spans(&[near]), spans(&[far])]).await;
+    let range = TimeRange { start: ago(40_000), end: NOW };
+    let map = rolled(&house).service_map(&acme(), range).await.unwrap();
+    let told: Vec<_> = map.edges.iter().map(|edge| (edge.caller.as_str(), edge.callee.as_str(), edge.calls)).collect();
+    assert_eq!(told, [("shop", "cart", 1)]);
+}

@@ -53,6 +53,11 @@ pub enum KeyError {
     /// What should be there was changed, or is sealed with another key.
     #[error("it was changed, or encrypted with another key")]
     Changed,
+    /// The key was erased, and a reader keeps the database from forgetting the pages it stood on.
+    #[error(
+        "the key is erased, and whoever reads the database keeps its old pages on disk: end that, then erase again"
+    )]
+    Busy,
     /// The database refused.
     #[error("cannot {action} keys: {source}")]
     Database {
@@ -216,10 +221,19 @@ pub async fn erase(db: &Database, clock: &Clock, tenant: &str) -> Result<u64, Ke
     let erase = sqlx::query(ERASE).bind(tenant).bind(clock.unix_nanos());
     let erased = erase.execute(&db.writer).await.map_err(failed("erase"))?.rows_affected();
     // pages from before lie in SQLite's own log and, freed earlier, in the file
-    run("pragma wal_checkpoint(truncate)").await?;
+    emptied(db).await?;
     run("vacuum").await?;
-    run("pragma wal_checkpoint(truncate)").await?;
+    emptied(db).await?;
     Ok(erased)
+}
+
+/// Empties SQLite's own log, or says that a reader keeps it.
+async fn emptied(db: &Database) -> Result<(), KeyError> {
+    let checkpoint = sqlx::query_scalar::<_, i64>("pragma wal_checkpoint(truncate)").fetch_one(&db.writer);
+    match checkpoint.await.map_err(failed("erase"))? {
+        0 => Ok(()),
+        _ => Err(KeyError::Busy),
+    }
 }
 
 async fn put(db: &Database, file: &KeyFile, number: u32, tenant: &str, secret: &Secret) -> Result<(), KeyError> {
