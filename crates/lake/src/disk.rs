@@ -4,23 +4,13 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
+use runtime::directory;
+
 use crate::{LakeError, layout};
 
 /// Makes a directory and its missing parents, and makes their names durable.
 pub(crate) fn make_dir(dir: &Path) -> Result<(), LakeError> {
-    if dir.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        make_dir(parent)?;
-    }
-    match fs::create_dir(dir) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            return Err(LakeError::disk("create", dir)(error));
-        }
-        _ => {}
-    }
-    sync_parent(dir)
+    directory::make(dir).map_err(LakeError::disk("create", dir))
 }
 
 /// Gives a finished, synced file its name, and makes the name durable. Replaces what an interrupted flush left there.
