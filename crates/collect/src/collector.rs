@@ -100,10 +100,16 @@ impl Collector {
     /// answered or have used up the request timeout.
     pub async fn serve(self, stop: Stop) {
         let Self { grpc, http, tls, intake } = self;
-        tokio::join!(
-            listen_on(grpc.0, Transport::Grpc, tls.clone(), Arc::clone(&intake), stop.clone()),
-            listen_on(http.0, Transport::Http, tls, intake, stop),
-        );
+        let served = async {
+            tokio::join!(
+                listen_on(grpc.0, Transport::Grpc, tls.clone(), Arc::clone(&intake), stop.clone()),
+                listen_on(http.0, Transport::Http, tls, Arc::clone(&intake), stop),
+            )
+        };
+        tokio::select! {
+            _ = served => {}
+            never = intake.room.watch() => match never {},
+        }
     }
 }
 

@@ -89,7 +89,7 @@ async fn export(intake: &Intake, client: &Client, request: Request<Incoming>) ->
             Encoding::from_header(name).ok_or_else(|| Refusal::Encoding(name.chars().take(100).collect()))?
         }
     };
-    let mut admitted = intake.admit(&parts.headers, client).await?;
+    let mut admitted = intake.admit(&parts.headers, client, Duration::ZERO).await?;
     let limit_bytes = intake.settings.max_inflated_bytes.saturating_add(framing::PREFIX_BYTES as u64);
     let framed = body::read(&mut body, limit_bytes, &mut admitted.reservation).await?;
     let (wire, encoding) = unframe(&framed, encoding, intake.settings.max_inflated_bytes)?;

@@ -14,6 +14,7 @@ use crate::body;
 use crate::connection::Client;
 use crate::grpc::AnswerBody;
 use crate::intake::{Export, Intake, Receipt};
+use crate::room;
 use crate::status::Refusal;
 
 /// How long a client over HTTP/1 waits to be told to come back later, with its body unread in the socket. One that obeys
@@ -48,7 +49,8 @@ pub(crate) async fn serve(
             refusal.note();
             // a client that was too slow to be read is not waited for again
             if request.version() < Version::HTTP_2 && !matches!(refusal, Refusal::Deadline) {
-                if refusal.status().retry_after.is_some() {
+                let has_waited = matches!(refusal, Refusal::Closed(_) | Refusal::NoRoom);
+                if refusal.status().retry_after.is_some() && !has_waited {
                     tokio::time::sleep(REFUSAL_PAUSE).await;
                 }
                 body::discard(request.body_mut()).await;
@@ -71,7 +73,9 @@ async fn export(
     }
     let format = media.clone().map_err(Refusal::MediaType)?;
     let encoding = content_encoding(request.headers())?;
-    let mut admitted = intake.admit(request.headers(), client).await?;
+    // who shares its connection with others is told at once: they need not wait for it
+    let patience = if request.version() < Version::HTTP_2 { room::PATIENCE } else { Duration::ZERO };
+    let mut admitted = intake.admit(request.headers(), client, patience).await?;
     let limit_bytes = intake.settings.max_inflated_bytes;
     let wire = body::read(request.body_mut(), limit_bytes, &mut admitted.reservation).await?;
     let receipt = intake.store(admitted, Export { signal, format, encoding, wire }).await?;

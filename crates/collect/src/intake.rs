@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use access::{Grant, KeyLimits};
 use arrow::array::RecordBatch;
@@ -19,9 +19,10 @@ use crate::connection::Client;
 use crate::ledger::{Account, Ledger};
 use crate::opening::{Opened, Work};
 use crate::resend::{Key, Resends, Turn};
+use crate::room::{self, Room};
 use crate::status::Refusal;
 use crate::tls::{Peer, PeerIdentity};
-use crate::{Door, Pressure, Settings, credential, opening};
+use crate::{Door, Settings, credential, opening};
 
 /// What the smallest request is charged: its task, headers and buffers.
 pub(crate) const BASE_BYTES: u64 = 16 * 1024;
@@ -34,6 +35,8 @@ const MIN_DECODES: usize = 2;
 pub(crate) struct Intake {
     pub settings: Settings,
     door: Door,
+    /// Somebody has to [`Room::watch`].
+    pub room: Room,
     budget: Arc<Budget>,
     ledger: Ledger,
     resends: Option<Arc<Resends>>,
@@ -85,11 +88,13 @@ impl Intake {
         metrics::gauge!(metric::COLLECT_DECODES_LIMIT).set(decodes as f64);
         let (budget, decodes) = (Budget::new(limit_bytes), Arc::new(Semaphore::new(decodes)));
         let resends = Resends::new(settings.resend_window, settings.max_resends).map(Arc::new);
-        Self { settings, budget, ledger: Ledger::new(door.clock.clone()), resends, decodes, door }
+        let room = Room::new(Arc::clone(&door.pressure), door.wal.clone());
+        Self { settings, room, budget, ledger: Ledger::new(door.clock.clone()), resends, decodes, door }
     }
 
-    /// Checks everything that can be known before the body is read, so that what is refused here costs next to nothing.
-    pub async fn admit(&self, headers: &HeaderMap, client: &Client) -> Result<Admitted, Refusal> {
+    /// Checks everything that can be known before the body is read, so that what is refused here costs next to nothing. Where
+    /// there is no room, the request waits for it as long as `patience`.
+    pub async fn admit(&self, headers: &HeaderMap, client: &Client, patience: Duration) -> Result<Admitted, Refusal> {
         let (bearer, limits) = self.bearer(headers, &client.peer).await?;
         if !limits.allows(client.address) {
             metrics::counter!(metric::COLLECT_OVER_QUOTA, "limit" => "cidrs").increment(1);
@@ -97,12 +102,7 @@ impl Intake {
         }
         let account = self.ledger.account(&bearer.holder, &limits);
         account.check(self.ledger.now_nanos())?;
-        if let Pressure::Closed(reason) = (self.door.pressure)() {
-            return Err(Refusal::Closed(reason));
-        }
-        if self.door.wal.is_healthy() && !self.door.wal.has_room() {
-            return Err(Refusal::NoRoom);
-        }
+        self.room.wait(patience).await?;
         Ok(Admitted { bearer, account, reservation: self.budget.reserve(BASE_BYTES)? })
     }
 
@@ -215,12 +215,22 @@ impl Intake {
         asked.map_or(self.settings.request_timeout, |asked| asked.min(self.settings.request_timeout))
     }
 
-    /// Small requests here and now, large ones on the blocking pool, as many at once as the machine can work on.
+    /// Small requests here and now, large ones on the blocking pool, as many at once as the machine can work on. Many may
+    /// have been admitted while there was room for a few, so that each looks once more.
     async fn open(&self, work: Work) -> Result<Opened, Refusal> {
         if !work.is_large() {
+            self.room.wait(room::PATIENCE).await?;
             return opening::open(work);
         }
-        let turn = Arc::clone(&self.decodes).acquire_owned().await.expect("the semaphore is never closed");
+        let until = Instant::now() + room::PATIENCE;
+        let turn = loop {
+            let turn = Arc::clone(&self.decodes).acquire_owned().await.expect("the semaphore is never closed");
+            if self.room.check().is_ok() {
+                break turn;
+            }
+            drop(turn);
+            self.room.wait(until.saturating_duration_since(Instant::now())).await?;
+        };
         let opened = tokio::task::spawn_blocking(move || {
             metrics::gauge!(metric::COLLECT_DECODES).increment(1.0);
             // taken down again however this ends

@@ -24,6 +24,7 @@ mod ledger;
 mod opening;
 pub mod redaction;
 mod resend;
+mod room;
 mod settings;
 mod status;
 pub mod tls;

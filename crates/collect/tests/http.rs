@@ -245,6 +245,55 @@ async fn otlp_37_39_40_pressure_is_503_with_retry_after() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_waits_for_room_and_is_served_when_there_is() {
+    let house = House::open().await;
+    let (full, body) = (Pressure::Closed("memory is full"), json_of(1));
+    *house.pressure.lock().expect("not poisoned") = full;
+    let waiting = house.post("/v1/traces", &[JSON], &body);
+    tokio::pin!(waiting);
+    tokio::select! {
+        early = &mut waiting => panic!("answered while there was no room: {early:?}"),
+        () = house.asked_under(full) => {}
+    }
+    assert_eq!(house.rows(), 0);
+    *house.pressure.lock().expect("not poisoned") = Pressure::Open;
+    assert_eq!(waiting.await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_was_admitted_looks_for_room_again_before_it_is_decoded() {
+    let house = House::open().await;
+    let full = Pressure::Closed("memory is full");
+    // one that is decoded here and now, one that is decoded on the blocking pool
+    for (number, length) in [(1, 10), (2, 200 << 10)] {
+        let mut named = span(1);
+        named.name = "x".repeat(length);
+        let body = traces(vec![named]).encode_to_vec();
+        let mut socket = TcpStream::connect(house.http).await.expect("the collector listens");
+        let head = format!(
+            "POST /v1/traces HTTP/1.1\r\nhost: t\r\ncontent-type: application/x-protobuf\r\nauthorization: Bearer {}\r\n\
+             content-length: {}\r\n\r\n",
+            house.key,
+            body.len()
+        );
+        let before = house.asked.load(std::sync::atomic::Ordering::SeqCst);
+        socket.write_all(head.as_bytes()).await.expect("sent");
+        while house.asked.load(std::sync::atomic::Ordering::SeqCst) == before {
+            tokio::task::yield_now().await;
+        }
+        *house.pressure.lock().expect("not poisoned") = full;
+        socket.write_all(&body).await.expect("sent");
+        tokio::time::timeout(DEADLINE, house.asked_under(full)).await.expect("it looks again");
+        assert_eq!(house.rows(), number - 1, "nothing is decoded while there is no room");
+        *house.pressure.lock().expect("not poisoned") = Pressure::Open;
+        let mut answer = [0; 12];
+        socket.read_exact(&mut answer).await.expect("an answer");
+        assert_eq!(&answer, b"HTTP/1.1 200");
+        assert_eq!(house.rows(), number);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn too_many_bytes_in_flight_are_refused_until_some_are_answered() {
     // room for one request of the largest size: 16 KiB and four times 256 KiB
     let tight = Settings { max_inflated_bytes: 256 << 10, max_in_flight_bytes: 0, ..settings() };

@@ -36,6 +36,8 @@ pub const COLLECT_TRACKED: &str = "tracehound_collect_tracked";
 pub const COLLECT_CONNECTIONS: &str = "tracehound_collect_connections";
 /// Limit of open connections. Label `transport`.
 pub const COLLECT_CONNECTIONS_LIMIT: &str = "tracehound_collect_connections_limit";
+/// Requests that wait until there is room in memory and in the log, a second at most.
+pub const COLLECT_WAITING: &str = "tracehound_collect_waiting_requests";
 /// Requests being worked on.
 pub const COLLECT_IN_FLIGHT: &str = "tracehound_collect_in_flight";
 /// Limit of requests being worked on, which follows from that of their bytes.

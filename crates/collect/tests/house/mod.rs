@@ -9,6 +9,7 @@ pub mod value;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ pub struct House {
     /// While shut, the log makes frames durable and does not answer.
     pub gate: Arc<Gate>,
     pub pressure: Arc<Mutex<Pressure>>,
+    /// How often the collector asked for the pressure.
+    pub asked: Arc<AtomicUsize>,
     pub supervisor: Supervisor,
     pub access: Access,
     pub clock: Clock,
@@ -111,8 +114,13 @@ impl House {
         let key = access.bootstrap().await.expect("first start").ingest_key.expect("first start makes a key");
         let (wal, durable, gate) = open_log(dir.path());
         let pressure = Arc::new(Mutex::new(Pressure::Open));
-        let told = Arc::clone(&pressure);
-        let pressure_now = Arc::new(move || *told.lock().expect("not poisoned"));
+        let asked = Arc::<AtomicUsize>::default();
+        let (told, asking) = (Arc::clone(&pressure), Arc::clone(&asked));
+        let pressure_now = Arc::new(move || {
+            let now = told.lock().expect("not poisoned");
+            asking.fetch_add(1, Ordering::SeqCst);
+            *now
+        });
         let door = Door {
             wal: wal.clone(),
             access: access.clone(),
@@ -128,7 +136,19 @@ impl House {
             supervisor.start("certificates", |stop| tls.follow(stop));
         }
         supervisor.start("collect", |stop| collector.serve(stop));
-        Self { grpc, http, key, wal, durable, gate, pressure, supervisor, access, clock, dir }
+        Self { grpc, http, key, wal, durable, gate, pressure, asked, supervisor, access, clock, dir }
+    }
+
+    /// Ends when the collector asked for the pressure again, after it was set to this.
+    pub async fn asked_under(&self, pressure: Pressure) {
+        let before = {
+            let mut now = self.pressure.lock().expect("not poisoned");
+            *now = pressure;
+            self.asked.load(Ordering::SeqCst)
+        };
+        while self.asked.load(Ordering::SeqCst) == before {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Rows made durable so far.
