@@ -2,14 +2,16 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use tests::{Server, wait_for};
 
-use crate::corpus::SEED;
-use crate::{Cores, median, pin, usage};
+use crate::corpus::{Corpus, SEED};
+use crate::load::{Load, Pace};
+use crate::{Cores, median, pin, step, usage};
 
 /// Spans that are stored, unless `TRACEHOUND_BENCH_SPANS` says otherwise.
 const SPANS: u64 = 10_000_000;
@@ -17,6 +19,15 @@ const SPANS: u64 = 10_000_000;
 const SENDERS: usize = 4;
 /// How long before now the first span lies: its hour is over, so that everything is merged to the end.
 pub const AGO: Duration = Duration::from_secs(3 * 3_600);
+/// Past so many spans the load is longer than [`AGO`] leaves room for; at a thousand traces a second there are at least so
+/// many spans in a second.
+const SPANS_OF_AGO: u64 = 10_000_000;
+const SPANS_PER_SEC: u64 = 5_000;
+/// Lookups with nothing of the files in the system's memory, each by itself.
+const COLD_LOOKUPS: usize = 100;
+/// What comes in while memory is looked at, and how long.
+const STEADY: f64 = 20_000.0;
+const STEADY_FOR: Duration = Duration::from_secs(60);
 /// Pause of a sender that was told to come back later.
 const PAUSE: Duration = Duration::from_millis(50);
 /// Every so many traces are looked for.
@@ -40,7 +51,7 @@ const ASKED: [(&str, &str); 9] = [
 
 /// Stores the spans, waits until nothing is left to be done, then asks. The data is kept in `TRACEHOUND_BENCH_DATA`, a
 /// directory that is not there yet, when that is set.
-pub fn run() -> Result<()> {
+pub fn run(corpus: &Corpus) -> Result<()> {
     let spans = spans();
     let kept = std::env::var_os("TRACEHOUND_BENCH_DATA").map(PathBuf::from);
     let folder = tempfile::tempdir()?;
@@ -75,7 +86,46 @@ pub fn run() -> Result<()> {
     println!("| **together** | **{:.2} bytes/span** |", per_span(columns + indexes));
     println!("| peak RSS | {:.0} MiB |", usage::peak_rss_mib(server.pid())?);
     ask(&server, &sent)?;
+    let rss_mib = usage::rss_mib(server.pid())?;
+    let load = Load::new(corpus, &server.http, None)?;
+    usage::forget_peak(server.pid())?;
+    let steady = load.send(Pace { rate: Some(STEADY), lasting: STEADY_FOR, ..step::pace(None) })?;
+    let (per_sec, peak_mib) = (steady.acknowledged as f64 / steady.seconds, usage::peak_rss_mib(server.pid())?);
+    println!("| what | |\n|---|---|\n| RSS after that, idle | {rss_mib:.0} MiB |");
+    println!("| peak RSS while {per_sec:.0} spans/s come in, {} s | {peak_mib:.0} MiB |", STEADY_FOR.as_secs());
+    server.kill()?;
+    let started = Instant::now();
+    let server = Server::start(&data, &["--config", &config.to_string_lossy()])?;
+    wait_for("the server to be ready", || server.get("/readyz").map(drop))?;
+    println!("| start after that, and a kill | {:.2} s |", started.elapsed().as_secs_f64());
+    pin(server.pid(), Cores::ONE_EACH.server)?;
+    println!("| RSS of the new process | {:.0} MiB |\n", usage::rss_mib(server.pid())?);
+    ask_cold(&server, &sent)
+}
+
+/// Traces whose files are not in the system's memory any more.
+fn ask_cold(server: &Server, sent: &Sent) -> Result<()> {
+    let mut took = Vec::new();
+    for trace in sent.traces.iter().step_by((sent.traces.len() / COLD_LOOKUPS).max(1)) {
+        if let Err(error) = forget_files() {
+            println!("lookups of what is not in memory skipped: {error:#}\n");
+            return Ok(());
+        }
+        let asked = Instant::now();
+        server.get(&format!("/api/v1/traces/{trace}"))?;
+        took.push(asked.elapsed().as_secs_f64() * 1e3);
+    }
+    took.sort_by(f64::total_cmp);
+    println!("| question | p50 ms | p99 ms |\n|---|---|---|");
+    let (middle, high) = (took[took.len() / 2], took[took.len() * 99 / 100]);
+    println!("| trace by id, cold, {} of them | {middle:.1} | {high:.1} |\n", took.len());
     Ok(())
+}
+
+/// Has the system forget what it remembers of files, which only root may ask.
+fn forget_files() -> Result<()> {
+    ensure!(Command::new("sync").status()?.success(), "sync failed");
+    fs::write("/proc/sys/vm/drop_caches", "3").context("drop_caches")
 }
 
 struct Sent {
@@ -87,7 +137,8 @@ struct Sent {
 }
 
 fn send(server: &Server, spans: u64) -> Result<Sent> {
-    let start = tests::unix_nanos() - AGO.as_nanos() as u64;
+    let more = Duration::from_secs(spans.saturating_sub(SPANS_OF_AGO) / SPANS_PER_SEC);
+    let start = tests::unix_nanos() - (AGO + more).as_nanos() as u64;
     let every = (spans as usize / simulate::MAX_SPANS_PER_EXPORT / LOOKUPS).max(1);
     let traces = Mutex::new(Vec::new());
     let exports = simulate::load(SEED, spans, start).enumerate().map(|(number, export)| {

@@ -5,6 +5,7 @@
 mod collector;
 mod corpus;
 mod decode;
+mod files;
 mod ingest;
 mod lake;
 mod load;
@@ -31,7 +32,8 @@ use crate::corpus::{Corpus, SEED};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What can be asked for, in the order in which all of it is run.
-const SECTIONS: [&str; 8] = ["decode", "ingest", "overload", "collector", "tls", "lake", "logs", "minute"];
+const SECTIONS: [&str; 9] =
+    ["decode", "ingest", "overload", "collector", "tls", "lake", "files", "logs", "minute"];
 
 /// Where the two sides of a benchmark run, as taskset(1) names it.
 struct Cores {
@@ -76,7 +78,8 @@ fn main() -> Result<()> {
             "overload" => overload::run(&corpus)?,
             "collector" => collector::run(&corpus)?,
             "tls" => tls::run(&corpus)?,
-            "lake" => lake::run()?,
+            "lake" => lake::run(&corpus)?,
+            "files" => files::run()?,
             "logs" => logs::run()?,
             // no benchmarks: what others are measured on
             "corpus" => peer_corpus::run()?,

@@ -73,10 +73,12 @@ fn print(connections: usize, answers: &Answers, peak: &Figures, memory: &Memory)
     let per_second = |spans: u64| spans as f64 / answers.seconds;
     let goodput = per_second(answers.acknowledged);
     println!("| what | {connections} connections |\n|---|---|");
-    let Figures { goodput: peak, core_percent, .. } = peak;
+    let Figures { goodput: peak, core_percent, peak_rss_mib, .. } = peak;
     println!("| peak, acknowledged spans/s | {peak:.0}, core {core_percent:.0} % |");
-    let offered = per_second(answers.offered());
-    println!("| offered spans/s | {offered:.0}, {:.1} times the peak |", offered / peak);
+    println!("| RSS at most while at the peak, MiB | {peak_rss_mib:.0} |");
+    println!("| due spans/s | {:.0}, {FACTOR:.1} times the peak |", peak * FACTOR);
+    let sent = per_second(answers.offered());
+    println!("| sent spans/s | {sent:.0}, {:.1} times the peak |", sent / peak);
     println!("| goodput, acknowledged spans/s | {goodput:.0}, {:.0} % of the peak |", 100.0 * goodput / peak);
     for ((status, comes_back), spans) in &answers.refused {
         let header = if *comes_back { "with" } else { "without" };
@@ -88,5 +90,5 @@ fn print(connections: usize, answers: &Answers, peak: &Figures, memory: &Memory)
         println!("| RSS after {second} s, MiB | {:.0} |", passed.map_or(0.0, |(_, mib)| *mib));
     }
     let most = memory.iter().map(|(_, mib)| *mib).fold(0.0, f64::max);
-    println!("| RSS at most, MiB | {most:.0} |\n");
+    println!("| RSS at most, MiB | {most:.0}, {:.0} % of that at the peak |\n", 100.0 * most / peak_rss_mib);
 }

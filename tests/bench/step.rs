@@ -32,7 +32,8 @@ pub struct Figures {
     cpu_us: f64,
     /// CPU of the process, over the time; 100 is one core.
     pub core_percent: f64,
-    peak_rss_mib: f64,
+    /// The most that the process had in memory over all steps.
+    pub peak_rss_mib: f64,
 }
 
 impl fmt::Display for Figures {

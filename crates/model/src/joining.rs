@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, DictionaryArray, Int32Array, RecordBatch, RecordBatchOptions, StringArray,
+    Array, ArrayRef, AsArray, DictionaryArray, Int32Array, NullBufferBuilder, RecordBatch, RecordBatchOptions,
+    StringArray,
 };
 use arrow::compute::{cast, concat};
 use arrow::datatypes::{DataType, Int32Type, SchemaRef};
@@ -58,32 +59,80 @@ fn is_label(data_type: &DataType) -> bool {
     **key == DataType::Int32 && **value == DataType::Utf8
 }
 
+/// Stands for a label that no row has used yet.
+const UNUSED: i32 = -1;
+
 fn join_labels(parts: &[&dyn Array]) -> Result<ArrayRef, ArrowError> {
     let rows = parts.iter().map(|part| part.len()).sum();
     let mut labels: Vec<&str> = Vec::new();
     let mut known: HashMap<&str, i32, RandomState> = HashMap::default();
-    let mut keys: Vec<Option<i32>> = Vec::with_capacity(rows);
+    let mut keys: Vec<i32> = Vec::with_capacity(rows);
+    let mut nulls = NullBufferBuilder::new(rows);
     for part in parts {
         let part = part.as_dictionary::<Int32Type>();
-        if part.null_count() == part.len() {
-            keys.resize(keys.len() + part.len(), None);
-            continue;
-        }
         let values = part.values().as_string::<i32>();
         // a label that no row uses is not carried over
-        let mut moved: Vec<Option<i32>> = vec![None; values.len()];
-        for key in part.keys_iter() {
-            keys.push(key.filter(|key| values.is_valid(*key)).map(|key| {
-                *moved[key].get_or_insert_with(|| {
-                    let label = values.value(key);
-                    *known.entry(label).or_insert_with(|| {
-                        labels.push(label);
-                        i32::try_from(labels.len() - 1).expect("a batch has fewer than 2^31 rows, hence fewer labels")
-                    })
-                })
-            }));
+        let mut moved = vec![UNUSED; values.len()];
+        let mut place = |key: i32| {
+            let place = &mut moved[key as usize];
+            if *place == UNUSED {
+                let label = values.value(key as usize);
+                *place = *known.entry(label).or_insert_with(|| {
+                    labels.push(label);
+                    i32::try_from(labels.len() - 1).expect("a batch has fewer than 2^31 rows, hence fewer labels")
+                });
+            }
+            *place
+        };
+        let part_keys = part.keys().values().iter();
+        match part.logical_nulls().filter(|nulls| nulls.null_count() > 0) {
+            None => {
+                keys.extend(part_keys.map(|key| place(*key)));
+                nulls.append_n_non_nulls(part.len());
+            }
+            Some(absent) => {
+                keys.extend(part_keys.zip(&absent).map(|(key, is_there)| if is_there { place(*key) } else { 0 }));
+                nulls.append_buffer(&absent);
+            }
         }
     }
-    let values: ArrayRef = Arc::new(StringArray::from_iter_values(labels));
-    Ok(Arc::new(DictionaryArray::try_new(Int32Array::from(keys), values)?))
+    let keys = Int32Array::new(keys.into(), nulls.finish());
+    Ok(Arc::new(DictionaryArray::try_new(keys, Arc::new(StringArray::from_iter_values(labels)))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::{Field, Schema};
+
+    use super::*;
+    use crate::signal::label_type;
+
+    fn texts(column: &ArrayRef) -> Vec<Option<String>> {
+        let plain = cast(column, &DataType::Utf8).expect("labels are texts");
+        plain.as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect()
+    }
+
+    #[test]
+    fn joined_labels_are_those_of_the_parts_each_once_and_no_others() {
+        let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("label", label_type(), true)]));
+        let labelled = |labels: &[&str], keys: Vec<Option<i32>>| -> RecordBatch {
+            let values = Arc::new(StringArray::from_iter_values(labels));
+            let column = DictionaryArray::try_new(Int32Array::from(keys), values).expect("keys fit");
+            RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(column)]).expect("fits")
+        };
+        let parts = [
+            labelled(&["a", "unused", "b"], vec![Some(2), Some(0), Some(2)]),
+            labelled(&["b", "c"], vec![None, Some(1), Some(0), None]),
+            labelled(&[], vec![None, None]),
+            labelled(&["c"], vec![Some(0)]).slice(0, 1),
+            labelled(&["d", "a", "e"], vec![Some(2), None, Some(1)]).slice(1, 2),
+        ];
+        let expected: Vec<_> = parts.iter().flat_map(|part| texts(part.column(0))).collect();
+        let joined = join(&schema, &parts).expect("joined");
+        assert_eq!(texts(joined.column(0)), expected);
+        let mut labels: Vec<_> =
+            joined.column(0).as_dictionary::<Int32Type>().values().as_string::<i32>().iter().collect();
+        labels.sort_unstable();
+        assert_eq!(labels, [Some("a"), Some("b"), Some("c")], "what no row uses is not carried over");
+    }
 }

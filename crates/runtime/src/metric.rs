@@ -106,6 +106,8 @@ pub const LAKE_INDEX_BYTES: &str = "tracehound_lake_index_bytes";
 pub const LAKE_ROWS: &str = "tracehound_lake_rows";
 /// Seconds one flush took, fsync and commit included; their sum is the time that flushing was busy.
 pub const LAKE_FLUSH_SECONDS: &str = "tracehound_lake_flush_seconds";
+/// Seconds one commit of files to the catalog took.
+pub const LAKE_COMMIT_SECONDS: &str = "tracehound_lake_commit_seconds";
 /// Flushes that failed and will be tried again.
 pub const LAKE_FLUSH_FAILURES: &str = "tracehound_lake_flush_failures_total";
 /// Merges that could be done now. Compaction takes its time until it is behind (16), then all it can get.

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use model::{Lsn, UnixNanos};
-use runtime::{Database, KeyRing};
+use runtime::{Database, KeyRing, metric};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, Transaction};
 
@@ -140,12 +141,15 @@ impl Catalog {
     /// Adds the files of one flush and moves the mark, both or neither.
     pub(crate) async fn commit(&self, files: &[FileEntry], mark: Lsn) -> Result<(), LakeError> {
         let failed = || LakeError::catalog("commit to");
+        let started = Instant::now();
         let mut transaction = self.begin("commit to").await?;
         for file in files {
             add(&mut transaction, file).await?;
         }
         sqlx::query(ADVANCE_MARK).bind(mark.0.cast_signed()).execute(&mut *transaction).await.map_err(failed())?;
-        transaction.commit().await.map_err(failed())
+        transaction.commit().await.map_err(failed())?;
+        metrics::histogram!(metric::LAKE_COMMIT_SECONDS).record(started.elapsed().as_secs_f64());
+        Ok(())
     }
 
     /// Puts `merged` in the place of `inputs`, all or nothing.
@@ -159,6 +163,7 @@ impl Catalog {
         now: UnixNanos,
     ) -> Result<(), LakeError> {
         let failed = || LakeError::catalog("commit to");
+        let started = Instant::now();
         let mut transaction = self.begin("commit to").await?;
         for input in inputs {
             let retire = sqlx::query(RETIRE_LIVE).bind(input.name.as_str()).bind(now.0);
@@ -169,7 +174,9 @@ impl Catalog {
             }
         }
         add(&mut transaction, merged).await?;
-        transaction.commit().await.map_err(failed())
+        transaction.commit().await.map_err(failed())?;
+        metrics::histogram!(metric::LAKE_COMMIT_SECONDS).record(started.elapsed().as_secs_f64());
+        Ok(())
     }
 
     /// Moves files to another state, all or none.
