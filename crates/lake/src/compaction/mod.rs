@@ -137,7 +137,7 @@ impl Lake {
         let (merged, chosen) = merged?;
         let merged = Arc::new(merged);
         self.put_in_place(&plan, &merged, now).await?;
-        self.remember(&merged, &chosen).await?;
+        self.remember(&merged, &chosen).await;
         let level = merged.level.number().to_string();
         metrics::histogram!(metric::LAKE_MERGE_SECONDS, "level" => level.clone())
             .record(started.elapsed().as_secs_f64());
@@ -159,8 +159,8 @@ impl Lake {
         version.files.iter().flat_map(of_table).collect()
     }
 
-    /// Has the next merge of the same tenant's signal choose the same columns. What a crash takes away is only this.
-    async fn remember(&self, merged: &FileEntry, chosen: &Chosen) -> Result<(), LakeError> {
+    /// Has the next merge of the same tenant's signal choose the same columns. The merge is done, whatever comes of this.
+    async fn remember(&self, merged: &FileEntry, chosen: &Chosen) {
         if chosen.refused > 0 {
             metrics::counter!(metric::LAKE_PROMOTIONS_REFUSED).increment(chosen.refused as u64);
             tracing::warn!(
@@ -170,7 +170,10 @@ impl Lake {
         }
         metrics::gauge!(metric::LAKE_PROMOTED_COLUMNS, "signal" => merged.signal.as_str())
             .set(chosen.remembered.len() as f64);
-        self.inner.catalog.remember_promoted(&merged.tenant, merged.signal, &chosen.remembered).await
+        let remembered = self.inner.catalog.remember_promoted(&merged.tenant, merged.signal, &chosen.remembered);
+        if let Err(error) = remembered.await {
+            tracing::warn!(%error, file = merged.name, "the next merge may choose other columns for attributes");
+        }
     }
 
     async fn put_in_place(&self, plan: &Plan, merged: &Arc<FileEntry>, now: UnixNanos) -> Result<(), LakeError> {
