@@ -2,6 +2,7 @@
 //!
 //! Every figure is measured in this run, on this machine, over a corpus made from a printed seed.
 
+mod attributes;
 mod collector;
 mod corpus;
 mod decode;
@@ -11,6 +12,7 @@ mod lake;
 mod load;
 mod log_lines;
 mod logs;
+mod memtable;
 mod minute;
 mod overload;
 mod peer_corpus;
@@ -81,6 +83,8 @@ fn main() -> Result<()> {
             "lake" => lake::run(&corpus)?,
             "files" => files::run()?,
             "logs" => logs::run()?,
+            "memory" => memtable::run(&corpus)?,
+            "attributes" => attributes::run()?,
             // no benchmarks: what others are measured on
             "corpus" => peer_corpus::run()?,
             "log-corpus" => peer_logs::run()?,

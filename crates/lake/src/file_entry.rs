@@ -12,7 +12,7 @@ use crate::cover::Cover;
 use crate::{LakeError, Partition, Zone, layout};
 
 /// The layout of files written now. Files of every older version stay readable.
-pub(crate) const FORMAT_VERSION: u32 = 2;
+pub(crate) const FORMAT_VERSION: u32 = 3;
 
 /// How often the rows of a file were merged with others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -175,7 +175,7 @@ impl Job {
         let slices = SliceOrder::of(signal, &records)?;
         let cover = Cover::fresh(&self.keys, tenant.as_str());
         let (path, key) = (self.layout.temporary_path(&name), cover.key(&name)?);
-        let mut writer = FileWriter::create(&path, signal, Level::L0, self.range, key)?;
+        let mut writer = FileWriter::create(&path, signal, Level::L0, self.range, key, None)?;
         for slice in order.chunks_mut(SLICE_ROWS) {
             slices.sort(slice, |row| row as usize, |row| keys.time(row));
             writer.write_slice(&take_record_batch(&records, &UInt32Array::from(slice.to_vec()))?)?;

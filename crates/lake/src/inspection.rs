@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 
 use crate::catalog::{Catalog, CatalogFile, FileState};
 use crate::layout::Layout;
+use crate::promotion::{PromotedKey, Remembered};
 use crate::remote::{Bucket, Wanted};
 use crate::{FileEntry, LakeError, Level, ObjectStore, SliceIndex, ValueIndex, WordIndex, disk, rollup, sidecar};
 
@@ -18,6 +19,7 @@ use crate::{FileEntry, LakeError, Level, ObjectStore, SliceIndex, ValueIndex, Wo
 pub struct Inspection {
     mark: Lsn,
     files: Vec<CatalogFile>,
+    promoted: Vec<(TenantId, Signal, Remembered)>,
     layout: Layout,
     bucket: Option<Bucket>,
 }
@@ -67,7 +69,8 @@ impl Inspection {
         let catalog = Catalog::read_only(db, keys);
         let mark = catalog.mark().await?;
         let layout = Layout::new(dir);
-        Ok(Self { mark, files: catalog.files(layout.clone()).await?, layout, bucket: None })
+        let promoted = catalog.all_promoted().await?;
+        Ok(Self { mark, files: catalog.files(layout.clone()).await?, promoted, layout, bucket: None })
     }
 
     /// With the store that some files lie in.
@@ -81,6 +84,12 @@ impl Inspection {
     /// Everything up to here is in files.
     pub fn mark(&self) -> Lsn {
         self.mark
+    }
+
+    /// The keys of attributes that have columns in merged files, with the share of the rows that had them lately, the most
+    /// frequent first.
+    pub fn promoted(&self) -> impl Iterator<Item = (&TenantId, Signal, &PromotedKey, f64)> {
+        self.promoted.iter().map(|(tenant, signal, found)| (tenant, *signal, &found.key, found.share))
     }
 
     /// What there is, by tenant, signal and standing.

@@ -9,23 +9,27 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow::array::{ArrayRef, AsArray, ListArray, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
-use model::signal::{SPAN_ID, TRACE_ID, span};
+use model::signal::{ATTRS_REST, SPAN_ID, TRACE_ID, span};
 use model::{Lsn, Signal, conform, join};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector};
 
 use crate::cover::FileKey;
 use crate::parquet_file::{FileWriter, Written};
-use crate::row_order::{Keys, SLICE_ROWS, SliceOrder};
+use crate::promotion::{Chosen, Promoted, Remembered, Sample, Splitter, choose};
+use crate::row_order::{Keys, SLICE_ROWS, SliceOrder, column, wrong};
 use crate::tree::Trees;
 use crate::{FileEntry, LakeError, Level, rollup};
 
 /// Decoded slices kept for the next slice of the output; one of ordinary spans takes about 8 MB.
 const CACHED_SLICES: usize = 16;
+/// Inputs of which a slice is looked at before the columns of the output are chosen.
+const SAMPLED_SLICES: usize = 16;
 
-/// Writes the rows of `inputs` to `path`. Blocking; `pause` is called between slices and ends the merge with its error.
+/// Writes the rows of `inputs` to `path`, with columns for the keys of attributes that were `remembered` and for those that
+/// are frequent in them. Blocking; `pause` is called between slices and ends the merge with its error.
 ///
 /// # Errors
 /// [`LakeError::Disk`], [`LakeError::Read`] for a damaged input, [`LakeError::Parquet`].
@@ -35,8 +39,9 @@ pub(crate) fn merge(
     level: Level,
     range: (Lsn, Lsn),
     key: Option<FileKey>,
+    (remembered, promotes): (&[Remembered], bool),
     pause: &mut dyn FnMut() -> Result<(), LakeError>,
-) -> Result<Written, LakeError> {
+) -> Result<(Written, Chosen), LakeError> {
     let Some(signal) = inputs.first().map(|input| input.signal) else {
         return Err(LakeError::Worker("compaction of nothing"));
     };
@@ -52,8 +57,11 @@ pub(crate) fn merge(
     if let Some(trees) = &mut trees {
         trees.number(&keys, &order);
     }
+    let chosen = if promotes { choose(remembered, &sample_of(&sources)?) } else { Chosen::of(remembered) };
+    pause()?;
     let mut gathering = Gathering::of(&sources, signal);
-    let mut writer = FileWriter::create(path, signal, level, range, key)?;
+    let splitter = Splitter::new(signal, chosen.columns.clone());
+    let mut writer = FileWriter::create(path, signal, level, range, key, Some(splitter))?;
     for window in order.chunks(SLICE_ROWS) {
         let (records, mut rows) = gathering.gather(window)?;
         // a row of the window with where it lies among what was gathered
@@ -68,7 +76,19 @@ pub(crate) fn merge(
         writer.write_slice(&slice)?;
         pause()?;
     }
-    writer.finish(rollup.as_ref())
+    Ok((writer.finish(rollup.as_ref())?, chosen))
+}
+
+/// Some of the rows: of [`SAMPLED_SLICES`] inputs, spread over all of them, the slice in the middle.
+fn sample_of(sources: &[Source]) -> Result<Sample, LakeError> {
+    let mut sample = Sample::default();
+    let every = sources.len().div_ceil(SAMPLED_SLICES).max(1);
+    for source in sources.iter().step_by(every).filter(|source| !source.slices.is_empty()) {
+        for list in source.read_rest(source.slices.len() / 2)? {
+            sample.add(&list)?;
+        }
+    }
+    Ok(sample)
 }
 
 fn with_tree(slice: &RecordBatch, columns: [ArrayRef; 3]) -> Result<RecordBatch, LakeError> {
@@ -84,6 +104,8 @@ fn with_tree(slice: &RecordBatch, columns: [ArrayRef; 3]) -> Result<RecordBatch,
 struct Source {
     entry: Arc<FileEntry>,
     metadata: ArrowReaderMetadata,
+    /// What it has beside the stored schema.
+    promoted: Option<Promoted>,
     slices: Vec<SliceAt>,
 }
 
@@ -111,7 +133,8 @@ impl Source {
                 first += rows as u32;
             }
         }
-        Ok(Self { entry: Arc::clone(entry), metadata, slices })
+        let promoted = Promoted::of(metadata.schema());
+        Ok(Self { entry: Arc::clone(entry), metadata, promoted, slices })
     }
 
     fn rows(&self) -> u32 {
@@ -147,13 +170,34 @@ impl Source {
         Ok(())
     }
 
-    fn read_slice(&self, signal: Signal, number: usize) -> Result<RecordBatch, LakeError> {
+    /// The residual lists of a slice, whole.
+    fn read_rest(&self, number: usize) -> Result<Vec<ListArray>, LakeError> {
+        let names = self.promoted.iter().flat_map(Promoted::columns).map(|(name, _)| name);
+        let names = names.chain([ATTRS_REST.to_owned()]);
+        let columns = names.filter_map(|name| self.metadata.schema().index_of(&name).ok());
+        let mask = ProjectionMask::roots(self.metadata.parquet_schema(), columns);
+        let lists = self.read(number, mask)?.into_iter().map(|batch| {
+            let list = column(&batch, ATTRS_REST)?.as_list_opt::<i32>().cloned();
+            list.ok_or_else(|| LakeError::from(wrong(ATTRS_REST)))
+        });
+        lists.collect()
+    }
+
+    /// These columns of a slice, with whole residual lists.
+    fn read(&self, number: usize, mask: ProjectionMask) -> Result<Vec<RecordBatch>, LakeError> {
         let SliceAt { group, skipped, rows, .. } = self.slices[number];
         let selection = RowSelection::from(vec![RowSelector::skip(skipped), RowSelector::select(rows)]);
         let reader = self.reader()?.with_row_groups(vec![group]).with_row_selection(selection).with_batch_size(rows);
-        let reader = reader.build().map_err(LakeError::read(&self.entry.path))?;
+        let reader = reader.with_projection(mask).build().map_err(LakeError::read(&self.entry.path))?;
         let batches: Vec<RecordBatch> =
             reader.collect::<Result<_, _>>().map_err(|error| LakeError::read(&self.entry.path)(error.into()))?;
+        let Some(promoted) = &self.promoted else { return Ok(batches) };
+        Ok(batches.iter().map(|batch| promoted.restore(batch)).collect::<Result<_, _>>()?)
+    }
+
+    fn read_slice(&self, signal: Signal, number: usize) -> Result<RecordBatch, LakeError> {
+        let SliceAt { rows, .. } = self.slices[number];
+        let batches = self.read(number, ProjectionMask::all())?;
         let schema = signal.stored_schema();
         let batches: Vec<RecordBatch> =
             batches.iter().map(|batch| conform(batch, &schema)).collect::<Result<_, _>>()?;

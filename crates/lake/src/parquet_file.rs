@@ -3,7 +3,7 @@
 //! Plain Parquet that any reader understands: the arrow schema is embedded, row groups have 131,072 rows (eight slices),
 //! pages at most one slice, pages and dictionaries are compressed with zstd, and each column has statistics. The key-value
 //! metadata names the layout version and the log range. Which slices hold a trace is written beside it
-//! ([`crate::sidecar`]).
+//! ([`crate::sidecar`]). Merged files have columns beside those of the stored schema ([`crate::promotion`]).
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -21,6 +21,7 @@ use parquet::schema::types::ColumnPath;
 
 use crate::cover::FileKey;
 use crate::file_entry::FORMAT_VERSION;
+use crate::promotion::Splitter;
 use crate::rollup::Rollup;
 use crate::row_order::{GROUP_SLICES, SLICE_ROWS};
 use crate::sidecar::Builder;
@@ -45,6 +46,8 @@ pub(crate) struct FileWriter {
     path: PathBuf,
     signal: Signal,
     writer: ArrowWriter<Sink>,
+    /// What has columns beside those of the stored schema; `None` where nothing is promoted.
+    splitter: Option<Splitter>,
     zone: Zone,
     index: Builder,
     key: Option<FileKey>,
@@ -57,26 +60,35 @@ impl FileWriter {
         level: Level,
         range: (Lsn, Lsn),
         key: Option<FileKey>,
+        splitter: Option<Splitter>,
     ) -> Result<Self, LakeError> {
         let failed = |source| LakeError::Parquet { path: path.to_owned(), source };
         let file = File::create(path).map_err(LakeError::disk("create", path))?;
         let sink = Sink { file: BufWriter::with_capacity(1 << 18, file), bytes: 0, checksum_crc32c: 0 };
         let properties = properties(signal, level, range, key.as_ref()).map_err(failed)?;
-        let writer = ArrowWriter::try_new(sink, signal.stored_schema(), Some(properties)).map_err(failed)?;
+        let schema = splitter.as_ref().map_or_else(|| signal.stored_schema(), Splitter::schema);
+        let writer = ArrowWriter::try_new(sink, schema, Some(properties)).map_err(failed)?;
         let index = Builder::new(signal, level.has_values());
-        Ok(Self { path: path.to_owned(), signal, writer, zone: Zone::empty(), index, key })
+        Ok(Self { path: path.to_owned(), signal, writer, splitter, zone: Zone::empty(), index, key })
     }
 
     /// Writes the next slice: [`SLICE_ROWS`] rows, in the last one fewer.
     pub(crate) fn write_slice(&mut self, slice: &RecordBatch) -> Result<(), LakeError> {
         self.index.add_slice(slice)?;
         self.zone.add(self.signal, slice);
-        self.writer.write(slice).map_err(|source| LakeError::Parquet { path: self.path.clone(), source })
+        let failed = |source| LakeError::Parquet { path: self.path.clone(), source };
+        match &mut self.splitter {
+            Some(splitter) => self.writer.write(&splitter.split(slice)?).map_err(failed),
+            None => self.writer.write(slice).map_err(failed),
+        }
     }
 
     /// Completes the file and has the system put its bytes on disk. A file of spans takes the counts of them.
     pub(crate) fn finish(self, rollup: Option<&Rollup>) -> Result<Written, LakeError> {
-        let Self { path, writer, zone, index, key, .. } = self;
+        let Self { path, mut writer, splitter, zone, index, key, .. } = self;
+        if let Some(metadata) = splitter.as_ref().and_then(Splitter::metadata) {
+            writer.append_key_value_metadata(metadata);
+        }
         let sink = writer.into_inner().map_err(|source| LakeError::Parquet { path: path.clone(), source })?;
         let (bytes, checksum_crc32c) = (sink.bytes, sink.checksum_crc32c);
         let file = sink.file.into_inner().map_err(|error| LakeError::disk("write", &path)(error.into_error()))?;

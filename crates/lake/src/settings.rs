@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use runtime::KeyRing;
 
-use crate::Level;
+use crate::{Level, SLICE_ROWS};
 
 /// What a person may set.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +28,9 @@ pub struct Settings {
     pub compaction_share: f64,
     /// Hour files one flush writes per tenant and signal at most; events of further hours go to one `odd` file.
     pub max_hours_per_flush: usize,
+    /// Rows from which a merged file has columns for attributes that no convention names (see [`crate::Promoted`]); in smaller
+    /// ones a column costs more than it saves.
+    pub promote_from_rows: u64,
     /// Where sealed files go; `None` keeps everything on the local disk.
     pub object_store: Option<ObjectStore>,
     /// Keys that files are encrypted with, unless they are off.
@@ -49,6 +52,7 @@ impl Settings {
             unlink_grace: Duration::from_secs(10 * 60),
             compaction_share: 0.35,
             max_hours_per_flush: 48,
+            promote_from_rows: SLICE_ROWS as u64,
             object_store: None,
             keys: KeyRing::default(),
         }

@@ -30,6 +30,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use xorf::{BinaryFuse8, Descriptor};
 
 use crate::cover::{Cover, FileKey};
+use crate::promotion::Promoted;
 use crate::rollup::{self, Rollup};
 use crate::row_order::SLICE_ROWS;
 use crate::{FileEntry, LakeError, disk, row_order, slice_index, value_index, word_index};
@@ -202,10 +203,12 @@ pub(crate) fn rebuild(entry: &FileEntry) -> Result<(), LakeError> {
     let file = File::open(&entry.path).map_err(LakeError::disk("open", &entry.path))?;
     let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(file, entry.reader_options());
     let reader = reader.map_err(LakeError::read(&entry.path))?;
+    let promoted = Promoted::of(reader.schema());
     let reader = reader.with_batch_size(SLICE_ROWS).build();
     let mut builder = Builder::new(entry.signal, entry.level.has_values());
     for slice in reader.map_err(LakeError::read(&entry.path))? {
-        builder.add_slice(&slice.map_err(|error| LakeError::read(&entry.path)(error.into()))?)?;
+        let slice = slice.map_err(|error| LakeError::read(&entry.path)(error.into()))?;
+        builder.add_slice(&promoted.as_ref().map_or(Ok(slice.clone()), |promoted| promoted.restore(&slice))?)?;
     }
     let rollup = (entry.signal == Signal::Spans).then(|| rollup::as_written(entry)).transpose()?;
     let bytes = builder.finish(entry.bytes, entry.checksum_crc32c, rollup.as_ref());

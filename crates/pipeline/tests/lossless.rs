@@ -12,7 +12,7 @@ use std::time::Duration;
 use arrow::array::{AsArray, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{UInt32Type, UInt64Type};
-use lake::{Lake, Settings};
+use lake::{Lake, Promoted, Settings};
 use model::signal::{ROW, SEQ};
 use model::{EventBatch, Lsn, Signal, TenantId, TimeRange, UnixNanos, conform};
 use otlp::{Arrival, Format, decode, encode};
@@ -50,7 +50,14 @@ fn stored(lake: &Lake, signal: Signal) -> BTreeMap<u64, RecordBatch> {
     let mut parts = snapshot.batches.clone();
     for file in &snapshot.files {
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&file.path).unwrap()).unwrap();
-        parts.extend(reader.build().unwrap().map(|batch| conform(&batch.unwrap(), &schema).unwrap()));
+        let promoted = Promoted::of(reader.schema());
+        for batch in reader.build().unwrap() {
+            let mut batch = batch.unwrap();
+            if let Some(promoted) = &promoted {
+                batch = promoted.restore(&batch).unwrap();
+            }
+            parts.push(conform(&batch, &schema).unwrap());
+        }
     }
     let all = concat_batches(&schema, &parts).unwrap();
     let seqs = all.column_by_name(SEQ).unwrap().as_primitive::<UInt64Type>();
@@ -71,8 +78,11 @@ async fn comes_back(signal: Signal, bodies: Vec<(Vec<u8>, Rest)>) {
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::fixed(NOW.0);
     let database = Database::open(&dir.path().join("catalog.db")).await.unwrap();
-    let settings =
-        Settings { retention: Duration::from_secs(400 * 365 * 86_400), ..Settings::new(dir.path().join("lake")) };
+    let settings = Settings {
+        retention: Duration::from_secs(400 * 365 * 86_400),
+        promote_from_rows: 1,
+        ..Settings::new(dir.path().join("lake"))
+    };
     let lake = Lake::open(settings, database, clock.clone()).await.unwrap();
     let mut sent: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
     for (lsn, (body, rest)) in (1..).zip(bodies) {

@@ -15,6 +15,9 @@ use datafusion::logical_expr::{
 use model::attribute::{LIST_SEPARATOR, entry_prefix, parse_entry};
 use model::signal::label_type;
 
+/// Its name in SQL.
+pub(crate) const NAME: &str = "attribute";
+
 /// The function, as the query sessions know it.
 pub(crate) fn function() -> Arc<ScalarUDF> {
     static FUNCTION: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Arc::new(ScalarUDF::from(Attribute::new())));
@@ -39,7 +42,7 @@ impl Attribute {
 
 impl ScalarUDFImpl for Attribute {
     fn name(&self) -> &str {
-        "attribute"
+        NAME
     }
 
     fn signature(&self) -> &Signature {

@@ -20,6 +20,7 @@ mod limits;
 mod lookup;
 mod narrowing;
 mod page;
+mod promoted;
 mod query;
 mod readers;
 mod rolled;

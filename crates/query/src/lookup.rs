@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
-use arrow::datatypes::{SchemaRef, TimestampNanosecondType};
-use lake::{FileEntry, Snapshot};
-use model::signal::{TRACE_ID, span};
+use arrow::datatypes::{DataType, SchemaRef, TimestampNanosecondType};
+use lake::{FileEntry, Promoted, Snapshot};
+use model::signal::{ATTRS_REST, TRACE_ID, span};
 use model::{TraceId, UnixNanos, conform};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -116,6 +116,9 @@ impl Lookup {
         let (groups, selection) = selected(footer, rows);
         let empty = empty_columns(footer, &groups);
         // names are matched as top-level columns: an attribute name may contain dots
+        let promoted = Promoted::of(footer.schema()).filter(|_| self.schema.index_of(ATTRS_REST).is_ok());
+        let beside: Vec<(String, DataType)> = promoted.iter().flat_map(Promoted::columns).collect();
+        let names = names.chain(beside.iter().map(|(name, _)| name.as_str()));
         let tops = names.filter_map(|name| footer.schema().index_of(name).ok()).filter(|top| !empty.contains(top));
         let tops: Vec<usize> = tops.collect();
         let traces = Arc::clone(traces);
@@ -135,6 +138,7 @@ impl Lookup {
         let mut batches = Vec::new();
         for batch in reader {
             let batch = batch.map_err(|error| footer::unreadable(entry, &error))?;
+            let batch = promoted.as_ref().map_or(Ok(batch.clone()), |promoted| promoted.restore(&batch))?;
             batches.push(conform(&batch, &self.schema)?);
         }
         Ok(batches)

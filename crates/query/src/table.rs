@@ -33,6 +33,7 @@ use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 
 use crate::QueryError;
 use crate::narrowing::Slices;
+use crate::promoted::PromotedColumns;
 use crate::readers::LakeReaders;
 
 /// Severity numbers below this are no errors; the zone of a log file counts from here on.
@@ -141,6 +142,7 @@ impl SnapshotTable {
             .with_file_groups(grouped.into_iter().map(FileGroup::new).collect())
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
+            .with_expr_adapter(Some(Arc::new(PromotedColumns)))
             .build();
         Ok(DataSourceExec::from_data_source(config))
     }

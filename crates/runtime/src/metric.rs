@@ -118,6 +118,11 @@ pub const LAKE_MERGE_SECONDS: &str = "tracehound_lake_merge_seconds";
 pub const LAKE_MERGED_FILES: &str = "tracehound_lake_merged_files_total";
 /// Merges that failed and will be tried again.
 pub const LAKE_MERGE_FAILURES: &str = "tracehound_lake_merge_failures_total";
+/// Keys of attributes that have columns in merged files, of the tenant whose files were merged last; at most 192. Label
+/// `signal`.
+pub const LAKE_PROMOTED_COLUMNS: &str = "tracehound_lake_promoted_columns";
+/// Keys that a merge found in one row of a hundred and that got no column, because all 192 of the tenant's signal are used.
+pub const LAKE_PROMOTIONS_REFUSED: &str = "tracehound_lake_promotions_refused_total";
 /// Lookups that scanned a file because its index was missing or damaged.
 pub const LAKE_INDEX_MISSES: &str = "tracehound_lake_index_misses_total";
 /// Bytes of files that were read again and compared with their checksums.

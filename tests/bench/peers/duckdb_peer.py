@@ -3,8 +3,9 @@
     python duckdb_peer.py LAKE_DIR QUERIES_JSON [--tenant default]
 
 Reads LAKE_DIR/<tenant>/spans/**/*.parquet as they are, without our index and without loading them into a database. An
-attribute that has a column of its own is compared there, as our own reader does first; any other is looked for among
-the encoded entries of `attrs_rest` (key, U+001F, tag of the type, value). Searches give the newest 20 spans of the
+attribute that has a column of its own is compared there, as our own reader does first; any other is looked for in the
+columns that merged files have for it (`attr:`, tag of the type, `:`, key) and among the encoded entries of `attrs_rest`
+(key, U+001F, tag of the type, value). Searches give the newest 20 spans of the
 asked period. The lake must not change meanwhile. One JSON object goes to stdout, progress to stderr.
 """
 
@@ -33,7 +34,7 @@ def main():
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
     pattern = arguments.lake / arguments.tenant / "spans" / "**" / "*.parquet"
-    connection.execute(f"CREATE VIEW spans AS SELECT * FROM read_parquet({text(str(pattern))})")
+    connection.execute(f"CREATE VIEW spans AS SELECT * FROM read_parquet({text(str(pattern))}, union_by_name = true)")
     figures = {"peer": "duckdb", "version": duckdb.__version__}
     figures |= searches(connection, wanted)
     figures |= traces(connection, wanted)
@@ -82,7 +83,12 @@ def attribute(pair, kinds):
     # the corpus does not say the type of a value, so text that reads as another type may be either
     tags = "si" if is_number else "sb" if value in ("true", "false") else "s"
     entries = ", ".join(text(escaped(key) + ENTRY_SEPARATOR + tag + escaped(value)) for tag in tags)
-    return f"list_has_any(attrs_rest, [{entries}])"
+    ways = [f"list_has_any(attrs_rest, [{entries}])"]
+    for tag in tags:
+        column = f"attr:{tag}:{key}"
+        if column in kinds:
+            ways.append(f'"{column}" = {text(value) if tag == "s" else value}')
+    return f"({' OR '.join(ways)})"
 
 
 def escaped(part):

@@ -1,5 +1,7 @@
 //! The catalog: which files there are and how far the log is in them, on disk before anybody relies on it.
 
+mod promoted;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;

@@ -22,6 +22,7 @@ use crate::guard::lock;
 use crate::layout::Layout;
 use crate::memtable::TableKey;
 use crate::merge::merge;
+use crate::promotion::{Chosen, MAX_COLUMNS, Remembered};
 use crate::retention::Retired;
 use crate::version::Version;
 use crate::{FileEntry, Lake, LakeError, disk};
@@ -104,12 +105,16 @@ impl Lake {
             self.show(&plan, &Arc::new(committed), now);
             return Ok(true);
         }
+        let remembered = match plan.inputs.first() {
+            Some(first) => self.inner.catalog.promoted(&first.tenant, first.signal).await?,
+            None => Vec::new(),
+        };
         let started = Instant::now();
         let (lake, layout) = (self.clone(), self.inner.layout.clone());
         let pace = if debt > MAX_DEBT { Pace { share: 1.0 } } else { pace };
         let work = move || {
             let mut pause = pausing(&lake, pace, stop);
-            (write(&lake, &layout, &plan, now, &mut pause), plan, turn)
+            (write(&lake, &layout, &plan, &remembered, now, &mut pause), plan, turn)
         };
         let worked = tokio::task::spawn_blocking(work).await;
         let (merged, plan, _turn) = worked.map_err(|_| LakeError::Worker("merge"))?;
@@ -129,8 +134,10 @@ impl Lake {
             // these rows do not go into one file, and would keep every other merge from its turn
             lock(&self.inner.unreadable).extend(plan.inputs.iter().map(|input| input.name.clone()));
         }
-        let merged = Arc::new(merged?);
+        let (merged, chosen) = merged?;
+        let merged = Arc::new(merged);
         self.put_in_place(&plan, &merged, now).await?;
+        self.remember(&merged, &chosen).await;
         let level = merged.level.number().to_string();
         metrics::histogram!(metric::LAKE_MERGE_SECONDS, "level" => level.clone())
             .record(started.elapsed().as_secs_f64());
@@ -150,6 +157,23 @@ impl Lake {
             plan::plans(&all, &unreadable, now)
         };
         version.files.iter().flat_map(of_table).collect()
+    }
+
+    /// Has the next merge of the same tenant's signal choose the same columns. The merge is done, whatever comes of this.
+    async fn remember(&self, merged: &FileEntry, chosen: &Chosen) {
+        if chosen.refused > 0 {
+            metrics::counter!(metric::LAKE_PROMOTIONS_REFUSED).increment(chosen.refused as u64);
+            tracing::warn!(
+                tenant = %merged.tenant, signal = %merged.signal, refused = chosen.refused, limit = MAX_COLUMNS,
+                "frequent attributes have no column, since all are used up"
+            );
+        }
+        metrics::gauge!(metric::LAKE_PROMOTED_COLUMNS, "signal" => merged.signal.as_str())
+            .set(chosen.remembered.len() as f64);
+        let remembered = self.inner.catalog.remember_promoted(&merged.tenant, merged.signal, &chosen.remembered);
+        if let Err(error) = remembered.await {
+            tracing::warn!(%error, file = merged.name, "the next merge may choose other columns for attributes");
+        }
     }
 
     async fn put_in_place(&self, plan: &Plan, merged: &Arc<FileEntry>, now: UnixNanos) -> Result<(), LakeError> {
@@ -229,9 +253,10 @@ fn write(
     lake: &Lake,
     layout: &Layout,
     plan: &Plan,
+    remembered: &[Remembered],
     now: UnixNanos,
     pause: &mut dyn FnMut() -> Result<(), LakeError>,
-) -> Result<FileEntry, LakeError> {
+) -> Result<(FileEntry, Chosen), LakeError> {
     let first = &plan.inputs[0];
     let (range, name): ((Lsn, Lsn), String) = (plan.range(), plan.name());
     let temporary = layout.temporary_path(&name);
@@ -239,20 +264,22 @@ fn write(
     // rows that are not what was written must not be written anew under a checksum that says they are
     plan.inputs.iter().try_for_each(|input| lake.check(input))?;
     let cover = Cover::fresh(&lake.settings().keys, first.tenant.as_str());
-    let written = match merge(&plan.inputs, &temporary, plan.level, range, cover.key(&name)?, pause) {
-        Ok(written) => written,
+    let key = cover.key(&name)?;
+    let rows: u64 = plan.inputs.iter().map(|input| input.zone.rows).sum();
+    let promotion = (remembered, rows >= lake.settings().promote_from_rows);
+    let (written, chosen) = match merge(&plan.inputs, &temporary, plan.level, range, key, promotion, pause) {
+        Ok(merged) => merged,
         Err(error) => {
             disk::remove_file(&temporary)?;
             return Err(error);
         }
     };
-    let rows: u64 = plan.inputs.iter().map(|input| input.zone.rows).sum();
     if written.zone.rows != rows {
         disk::remove_file(&temporary)?;
         return Err(LakeError::Rows { file: name, expected: rows, found: written.zone.rows });
     }
     publish(layout, &name, &written)?;
-    Ok(FileEntry {
+    let entry = FileEntry {
         path: layout.path(&name),
         name,
         tenant: first.tenant.clone(),
@@ -268,5 +295,6 @@ fn write(
         created_unix_nanos: now.0,
         zone: written.zone,
         cover,
-    })
+    };
+    Ok((entry, chosen))
 }

@@ -12,6 +12,7 @@ use runtime::metric;
 use super::columns::Columns;
 use super::wire::{Blocks, Totals};
 use super::{Callers, Rollup, STEPS, TOTALS, count, whole_steps};
+use crate::promotion::Promoted;
 use crate::{FileEntry, LakeError, Snapshot, sidecar};
 
 /// Rows counted at once where a file has to be read.
@@ -137,12 +138,16 @@ fn of_opened(file: &FileEntry, opened: File) -> Result<Rollup, LakeError> {
     let stored = Signal::Spans.stored_schema();
     let fields = Columns::NAMES.iter().map(|name| stored.index_of(name)).collect::<Result<Vec<_>, _>>()?;
     let schema = Arc::new(stored.project(&fields)?);
-    let roots = Columns::NAMES.iter().filter_map(|name| reader.schema().index_of(name).ok()).collect::<Vec<_>>();
+    let promoted = Promoted::of(reader.schema());
+    let beside = promoted.iter().flat_map(Promoted::columns).map(|(name, _)| name);
+    let names = Columns::NAMES.into_iter().map(str::to_owned).chain(beside);
+    let roots = names.filter_map(|name| reader.schema().index_of(&name).ok()).collect::<Vec<_>>();
     let mask = ProjectionMask::roots(reader.parquet_schema(), roots);
     let reader = reader.with_projection(mask).with_batch_size(WINDOW_ROWS).build();
     let (mut rollup, mut callers) = (Rollup::default(), Callers::default());
     for batch in reader.map_err(LakeError::read(&file.path))? {
         let batch: RecordBatch = batch.map_err(|error| LakeError::read(&file.path)(error.into()))?;
+        let batch = promoted.as_ref().map_or(Ok(batch.clone()), |promoted| promoted.restore(&batch))?;
         let (counted, next) = count(&[&[conform(&batch, &schema)?]], &callers)?;
         callers = next;
         rollup = Rollup::sum(std::iter::once(rollup).chain(counted).collect());

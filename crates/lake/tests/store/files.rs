@@ -135,7 +135,7 @@ async fn the_file_has_what_readers_prune_by() {
         .map(|pair| (pair.key.clone(), pair.value.clone().unwrap_or_default()))
         .collect();
     assert!(keys.contains_key("ARROW:schema"));
-    assert_eq!(keys["tracehound.format_version"], "2");
+    assert_eq!(keys["tracehound.format_version"], "3");
     assert_eq!(keys["tracehound.slice_rows"], "16384");
     assert_eq!(keys["tracehound.lsn"], "1-1");
     let group = metadata.row_group(0);

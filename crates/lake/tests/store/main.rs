@@ -14,6 +14,7 @@ mod memory;
 mod merge;
 mod newer;
 mod odd;
+mod promoted;
 mod remote;
 mod retention;
 mod rot;

@@ -40,6 +40,6 @@ async fn files_of_a_newer_layout_are_refused_and_left_alone() {
     let error = refused(&place).await;
     assert!(matches!(error, LakeError::NewerLayout { version: 99, .. }), "{error}");
     assert!(error.to_string().contains(&file.name), "{error}");
-    place.meddle("update lake_files set format_version = 2").await;
+    place.meddle("update lake_files set format_version = 3").await;
     assert_eq!(positions(&all(&place.open().await, Signal::Spans)), whole([1], 5), "nothing was touched");
 }

@@ -13,7 +13,7 @@ use arrow::array::{
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, Field, Int32Type, TimestampNanosecondType, UInt32Type, UInt64Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use lake::{Lake, Settings, Snapshot};
+use lake::{Lake, Promoted, Settings, Snapshot};
 use model::signal::{self, log, span};
 use model::time::{NANOS_PER_HOUR, NANOS_PER_SEC};
 use model::{EventBatch, Lsn, Signal, TenantId, TimeRange, TraceId, UnixNanos};
@@ -39,7 +39,9 @@ impl Place {
     }
 
     pub fn settings(&self) -> Settings {
-        Settings { retention: 72 * HOUR, ..Settings::new(self.dir.path().join("lake")) }
+        // what is merged has columns for its attributes, however few rows there are
+        let settings = Settings::new(self.dir.path().join("lake"));
+        Settings { retention: 72 * HOUR, promote_from_rows: 1, ..settings }
     }
 
     pub fn lake_dir(&self) -> std::path::PathBuf {
@@ -188,10 +190,20 @@ pub fn all(lake: &Lake, signal: Signal) -> Snapshot {
     lake.snapshot(&acme(), signal, TimeRange::ALL)
 }
 
-/// The rows of a file, read as anybody would.
+/// What a file has beside the stored schema.
+pub fn promoted_in(path: &Path) -> Option<Promoted> {
+    Promoted::of(ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap().schema())
+}
+
+/// The rows of a file, read as anybody would, with whole residual lists.
 pub fn read_file(path: &Path) -> Vec<RecordBatch> {
+    let promoted = promoted_in(path);
     let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap().build().unwrap();
-    reader.map(Result::unwrap).collect()
+    let whole = |batch: RecordBatch| match &promoted {
+        Some(promoted) => promoted.restore(&batch).unwrap(),
+        None => batch,
+    };
+    reader.map(Result::unwrap).map(whole).collect()
 }
 
 /// Every row of a snapshot.

@@ -8,6 +8,7 @@ mod limits;
 mod logs;
 mod lying;
 mod pages;
+mod promoted;
 mod pruning;
 mod rollups;
 mod sandbox;

@@ -53,7 +53,9 @@ impl House {
         let clock = Clock::fixed(NOW.0);
         let database = Database::open(&dir.path().join("catalog.db")).await.unwrap();
         let lake_clock = Clock::fixed(NOW.0);
-        let lake = Lake::open(Settings::new(dir.path().join("lake")), database, lake_clock.clone()).await.unwrap();
+        // what is merged has columns for its attributes, however few rows there are
+        let settings = Settings { promote_from_rows: 1, ..Settings::new(dir.path().join("lake")) };
+        let lake = Lake::open(settings, database, lake_clock.clone()).await.unwrap();
         let query = Query::new(lake.clone(), clock, limits).unwrap();
         Self { _dir: dir, lake, query, lake_clock, next_lsn: 1.into() }
     }

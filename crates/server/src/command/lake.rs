@@ -19,6 +19,7 @@ pub async fn run(command: LakeCommand) -> Result<ExitCode> {
     let faults = match &command {
         LakeCommand::Stats(_) => {
             print_stats(&inspection, output);
+            print_promoted(&inspection, output);
             return Ok(ExitCode::SUCCESS);
         }
         LakeCommand::Verify(_) => tokio::task::spawn_blocking(move || told(inspection.verify(|_| {}), output)).await?,
@@ -70,6 +71,28 @@ fn print_stats(inspection: &Inspection, output: Output) {
                 "{}",
                 json!({"tenant": tenant.as_str(), "signal": signal.as_str(), "standing": standing, "files": files,
                     "rows": rows, "bytes": bytes, "index_bytes": index_bytes, "remote_files": remote_files})
+            ),
+        }
+    }
+}
+
+/// The keys of attributes that have columns in merged files.
+fn print_promoted(inspection: &Inspection, output: Output) {
+    if output == Output::Text && inspection.promoted().next().is_some() {
+        println!("\n{:<16} {:<6} {:<48} {:>8}", "tenant", "signal", "column in merged files", "rows");
+    }
+    for (tenant, signal, key, share) in inspection.promoted() {
+        match output {
+            Output::Text => {
+                println!(
+                    "{tenant:<16} {signal:<6} {:<48} {:>6.2} %",
+                    key.column().escape_debug().to_string(),
+                    share * 100.0
+                );
+            }
+            Output::Json => println!(
+                "{}",
+                json!({"tenant": tenant.as_str(), "signal": signal.as_str(), "column": key.column(), "share": share})
             ),
         }
     }
