@@ -5,8 +5,10 @@
 
 mod disk;
 mod failed_sync;
+mod failed_write;
 mod form;
 mod full_disk;
+mod injection;
 mod kill;
 mod ledger;
 mod merges;
