@@ -1,8 +1,7 @@
 //! The disk fills up: requests are refused before the reserve is touched, and taken again by themselves when there is room.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -10,6 +9,7 @@ use reqwest::blocking::Client;
 use tests::{Server, unix_nanos, wait_for};
 
 use crate::ledger::{Ledger, ask};
+use crate::small_disk::{SmallDisk, free_bytes};
 
 /// Size of the disk.
 const DISK_BYTES: u64 = 96 << 20;
@@ -23,29 +23,6 @@ const REQUESTS: u64 = 4_000;
 const SPANS: u64 = 100;
 /// How soon after room was made requests are taken again.
 const TAKEN_AGAIN: Duration = Duration::from_secs(10);
-
-/// A small disk in memory, taken away when dropped.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    /// The reason when the system does not allow it.
-    fn mount(at: &Path) -> Result<Self, String> {
-        let size = format!("size={DISK_BYTES}");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(at).output();
-        match mounted {
-            Ok(output) if output.status.success() => Ok(Self(at.to_owned())),
-            Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
-            Err(error) => Err(error.to_string()),
-        }
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // a server that is still stopping keeps it busy; it goes when that has gone
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
 
 /// How requests are sent.
 #[derive(Debug, Clone, Copy)]
@@ -94,13 +71,6 @@ impl Door {
     }
 }
 
-/// Bytes free, as an ordinary process sees it.
-fn free_bytes(at: &Path) -> Result<u64> {
-    let output = Command::new("df").args(["--output=avail", "-B1"]).arg(at).output()?;
-    let text = String::from_utf8(output.stdout)?;
-    Ok(text.lines().nth(1).unwrap_or_default().trim().parse()?)
-}
-
 #[test]
 fn a_full_disk_refuses_before_its_reserve_and_takes_again_when_there_is_room() -> Result<()> {
     fill(Way::Http)
@@ -115,7 +85,7 @@ fn fill(way: Way) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let place = folder.path().join("disk");
     fs::create_dir(&place)?;
-    let _disk = match SmallDisk::mount(&place) {
+    let _disk = match SmallDisk::mount(&place, DISK_BYTES) {
         Ok(disk) => disk,
         Err(reason) => {
             println!("full disk, {way:?}: skipped, no disk can be mounted here: {reason}");

@@ -85,6 +85,10 @@ pub const WAL_END: &str = "tracehound_wal_end_lsn";
 pub const WAL_CURSOR: &str = "tracehound_wal_cursor_lsn";
 /// Damage found at start. Label `what` (torn_tail, quarantined_segment).
 pub const WAL_DAMAGE: &str = "tracehound_wal_damage_total";
+/// Bytes that an ordinary process may still write to the log's disk, as of the last time somebody asked for room.
+pub const DISK_FREE_BYTES: &str = "tracehound_disk_free_bytes";
+/// Bytes of the log's disk that stay free: below, requests are refused until there is room.
+pub const DISK_RESERVE_BYTES: &str = "tracehound_disk_reserve_bytes";
 /// 1 once a write or an fsync failed and the log refuses to write.
 pub const WAL_FAILED: &str = "tracehound_wal_failed";
 
