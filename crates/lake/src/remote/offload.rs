@@ -110,6 +110,7 @@ impl Lake {
     fn next_up(&self, sealed: Vec<Arc<FileEntry>>) -> Option<Arc<FileEntry>> {
         let mut failing = lock(&self.inner.remote.failing);
         failing.retain(|name, _| sealed.iter().any(|file| file.name == *name));
+        metrics::gauge!(metric::LAKE_UPLOAD_FAILING_FILES).set(failing.len() as f64);
         let failures = |name: &str| failing.get(name).copied().unwrap_or(0);
         sealed.into_iter().min_by_key(|file| (failures(&file.name), file.created_unix_nanos))
     }
