@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use prost::Message as _;
@@ -31,8 +31,12 @@ const SETTINGS: &str = "[lake]\ncompaction_percent = 0\nflush_bytes = 1\n[otlp.r
 /// Makes the files, then prints what a commit, a start and a lookup take with a few of them and with all.
 pub fn run() -> Result<()> {
     let wanted = std::env::var("TRACEHOUND_BENCH_FILES").ok().and_then(|text| text.parse().ok()).unwrap_or(FILES);
-    println!("## files\n\na span an hour of {HOURS} hours in each flush, nothing merged; {COMMITS} commits of {HOURS} files each\n");
-    println!("| files | commit, mean ms | flush, mean ms | start, s | trace by id, p50 ms | RSS MiB |\n|---|---|---|---|---|---|");
+    println!(
+        "## files\n\na span an hour of {HOURS} hours in each flush, nothing merged; {COMMITS} commits of {HOURS} files each\n"
+    );
+    println!(
+        "| files | commit, mean ms | flush, mean ms | start, s | trace by id, p50 ms | RSS MiB |\n|---|---|---|---|---|---|"
+    );
     let (memory, disk) = (tempfile::tempdir_in(MEMORY)?, tempfile::tempdir()?);
     let few = disk.path().join("few");
     let mut made = Made { number: 0 };

@@ -34,8 +34,7 @@ use crate::corpus::{Corpus, SEED};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What can be asked for, in the order in which all of it is run.
-const SECTIONS: [&str; 9] =
-    ["decode", "ingest", "overload", "collector", "tls", "lake", "files", "logs", "minute"];
+const SECTIONS: [&str; 9] = ["decode", "ingest", "overload", "collector", "tls", "lake", "files", "logs", "minute"];
 
 /// Where the two sides of a benchmark run, as taskset(1) names it.
 struct Cores {

@@ -232,6 +232,31 @@ async fn a_session_slides_for_seven_days_and_ends_after_thirty() {
 }
 
 #[tokio::test]
+async fn a_clock_that_jumps_two_hours_ends_no_session_and_no_key() {
+    let two_hours = 2 * 3_600 * 1_000_000_000;
+    for jumps in [[two_hours, -two_hours], [-two_hours, two_hours]] {
+        let house = House::new();
+        let (access, _db) = house.start().await;
+        let key = access.bootstrap().await.unwrap().ingest_key.unwrap();
+        let mut cookies = Vec::new();
+        // some were used a moment ago, some days ago
+        for days in [4, 2, 0] {
+            cookies.push(access.login(&access.bootstrap().await.unwrap().login_token).await.unwrap().value);
+            house.clock.advance(DAY * days);
+        }
+        for jump in jumps {
+            house.clock.jump(jump);
+            // a login clears away what is over
+            access.login(&access.bootstrap().await.unwrap().login_token).await.unwrap();
+            assert!(access.ingest(&key).await.is_ok(), "{jump}");
+        }
+        for cookie in cookies {
+            assert!(access.session(&cookie).await.is_ok(), "{jumps:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_logout_ends_the_session_at_once() {
     let house = House::new();
     let (access, _db) = house.start().await;

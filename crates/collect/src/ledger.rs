@@ -25,7 +25,7 @@ pub(crate) type Holder = (TenantId, Option<Arc<str>>);
 /// Accounts of all keys that were used.
 #[derive(Debug)]
 pub(crate) struct Ledger {
-    clock: SteadyClock,
+    clock: Clock,
     accounts: Mutex<HashMap<Holder, Arc<Account>>>,
 }
 
@@ -41,12 +41,12 @@ pub(crate) struct Account {
 
 impl Ledger {
     pub fn new(clock: Clock) -> Self {
-        Self { clock: SteadyClock { clock, last: Mutex::default() }, accounts: Mutex::default() }
+        Self { clock, accounts: Mutex::default() }
     }
 
     /// The moment, for charging.
     pub fn now_nanos(&self) -> i64 {
-        self.clock.now_nanos()
+        self.clock.steady_nanos()
     }
 
     /// The account of a key. Limits that differ from those of the request before are in force at once: a rate that
@@ -149,26 +149,6 @@ fn note_held(before: (usize, usize), after: (usize, usize)) {
         if before != after {
             metrics::gauge!(metric::COLLECT_TRACKED, "what" => what).increment(after as f64 - before as f64);
         }
-    }
-}
-
-/// The clock of the house with its steps back taken out: a machine whose time is set back must not refuse for as long.
-#[derive(Debug)]
-struct SteadyClock {
-    clock: Clock,
-    /// What the clock said last, and how far it was set back in all.
-    last: Mutex<(i64, i64)>,
-}
-
-impl SteadyClock {
-    fn now_nanos(&self) -> i64 {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let said = self.clock.unix_nanos();
-        if said < last.0 {
-            last.1 = last.1.saturating_add(last.0 - said);
-        }
-        last.0 = said;
-        said.saturating_add(last.1)
     }
 }
 

@@ -60,6 +60,22 @@ async fn otlp_16_47_a_request_that_comes_again_is_acknowledged_again_and_stored_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_set_ahead_or_back_makes_no_request_forgotten() {
+    let hour = 3_600_000_000_000;
+    let house = house().await;
+    let spans = traces((1..=3).map(span).collect());
+    assert_stored(&house.tell(Way::Grpc, Signal::Spans, &spans).await);
+    for jump in [2 * hour, -2 * hour, -2 * hour] {
+        house.clock.jump(jump);
+        assert_stored(&house.tell(Way::Grpc, Signal::Spans, &spans).await);
+        assert_eq!(house.wal.end().0, 1, "the clock was set by {jump}");
+    }
+    house.clock.advance(WINDOW + Duration::from_nanos(1));
+    assert_stored(&house.tell(Way::Grpc, Signal::Spans, &spans).await);
+    assert_eq!(house.wal.end().0, 2, "and none is remembered for longer");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_partial_success_is_told_again_as_it_was() {
     let house = house().await;
     let mut message = traces((1..=3).map(span).collect());

@@ -141,7 +141,7 @@ pub enum LakeError {
         file: String,
     },
     /// The place in the object store belongs to another lake.
-    #[error("{url} holds the files of another lake; nothing is put there")]
+    #[error("{url} holds the files of another lake; nothing is put there or read from there")]
     Foreign {
         /// The place.
         url: String,

@@ -2,13 +2,15 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use model::{Lsn, Signal, TenantId, TimeRange};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::file::metadata::PageIndexPolicy;
 
 use crate::cover::Cover;
+use crate::layout::Layout;
+use crate::parquet_file::Written;
 use crate::{LakeError, Partition, Zone, layout};
 
 /// The layout of files written now. Files of every older version stay readable.
@@ -91,7 +93,42 @@ pub struct FileEntry {
     pub(crate) cover: Cover,
 }
 
+/// Where the rows of a file that was just written come from.
+pub(crate) struct Origin {
+    pub(crate) name: String,
+    pub(crate) tenant: TenantId,
+    pub(crate) signal: Signal,
+    pub(crate) level: Level,
+    pub(crate) partition: Partition,
+    /// First and last log position that the flushes of its rows covered.
+    pub(crate) range: (Lsn, Lsn),
+    pub(crate) created_unix_nanos: i64,
+    pub(crate) cover: Cover,
+}
+
 impl FileEntry {
+    /// The entry of a file that was just written.
+    pub(crate) fn of(origin: Origin, layout: &Layout, written: Written) -> Self {
+        let Origin { name, tenant, signal, level, partition, range, created_unix_nanos, cover } = origin;
+        Self {
+            path: layout.path(&name),
+            name,
+            tenant,
+            signal,
+            level,
+            partition,
+            bytes: written.bytes,
+            index_bytes: written.index.len() as u64,
+            checksum_crc32c: written.checksum_crc32c,
+            format_version: FORMAT_VERSION,
+            min_lsn: range.0,
+            max_lsn: range.1,
+            created_unix_nanos,
+            zone: written.zone,
+            cover,
+        }
+    }
+
     /// Whether any row may lie in `range`.
     pub fn overlaps(&self, range: &TimeRange) -> bool {
         range.overlaps(self.zone.min_time, self.zone.max_time)
@@ -126,11 +163,16 @@ impl FileEntry {
     /// # Errors
     /// [`LakeError::Disk`] when it cannot be read, [`LakeError::Checksum`] when it is not what was written.
     pub fn verify(&self) -> Result<(), LakeError> {
-        let mut file = File::open(&self.path).map_err(LakeError::disk("open", &self.path))?;
+        self.verify_at(&self.path)
+    }
+
+    /// As [`FileEntry::verify`], of a copy elsewhere.
+    pub(crate) fn verify_at(&self, path: &Path) -> Result<(), LakeError> {
+        let mut file = File::open(path).map_err(LakeError::disk("open", path))?;
         let mut chunk = vec![0; 1 << 18];
         let mut found = 0;
         loop {
-            let read = file.read(&mut chunk).map_err(LakeError::disk("read", &self.path))?;
+            let read = file.read(&mut chunk).map_err(LakeError::disk("read", path))?;
             if read == 0 {
                 break;
             }
@@ -139,6 +181,6 @@ impl FileEntry {
         if found == self.checksum_crc32c {
             return Ok(());
         }
-        Err(LakeError::Checksum { path: self.path.clone(), expected: self.checksum_crc32c, found })
+        Err(LakeError::Checksum { path: path.to_owned(), expected: self.checksum_crc32c, found })
     }
 }

@@ -4,7 +4,7 @@
 //! commit {files, mark} in one catalog transaction, replace the version. A crash before the commit leaves files without a
 //! catalog row, which the next start removes; the log still has their events. A crash after it leaves nothing to do.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch, UInt32Array};
@@ -16,12 +16,12 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
 use crate::cover::Cover;
-use crate::file_entry::FORMAT_VERSION;
+use crate::file_entry::Origin;
 use crate::layout::Layout;
 use crate::memtable::{FrozenBatch, Generation};
 use crate::parquet_file::{FileWriter, Written};
 use crate::partition::{Partition, Plausible, partitions};
-use crate::rollup::{Callers, Rollup};
+use crate::rollup::{Callers, Remembered, Rollup};
 use crate::row_order::{Keys, SLICE_ROWS, SliceOrder};
 use crate::{FileEntry, Lake, LakeError, Level, disk, layout, rollup, sidecar};
 
@@ -56,17 +56,13 @@ impl Lake {
         failed_before: bool,
     ) -> Result<OwnedMutexGuard<()>, LakeError> {
         let mark = sealed.last_lsn();
-        if failed_before && self.inner.catalog.mark().await? >= mark {
-            // the commit was reported as failed and is there all the same: its files are the ones to show
-            let known = self.inner.catalog.files(self.inner.layout.clone()).await?;
-            let files = known.into_iter().map(|file| file.entry).filter(|file| file.max_lsn == mark).map(Arc::new);
-            self.replace_version(|version| version.with_flushed(files, mark));
-            return Ok(turn);
-        }
+        let is_committed = failed_before && self.inner.catalog.mark().await? >= mark;
         let keys = self.inner.settings.keys.clone();
         for ((tenant, _), _) in sealed.tables() {
             let failed = |source| LakeError::Key { file: format!("a file of {tenant}"), source };
-            keys.ensure(tenant.as_str()).await.map_err(failed)?;
+            if !is_committed {
+                keys.ensure(tenant.as_str()).await.map_err(failed)?;
+            }
         }
         let job = Job {
             keys,
@@ -76,16 +72,23 @@ impl Lake {
             range: (sealed.first_lsn(), mark),
             now_unix_nanos: self.inner.clock.unix_nanos(),
             callers: self.version().callers.clone(),
+            only_counts: is_committed,
         };
         let generation = Arc::clone(sealed);
         let files = tokio::task::spawn_blocking(move || (job.run(&generation), turn));
         let (files, turn) = files.await.map_err(|_| LakeError::Worker("flush"))?;
-        let (files, callers) = files?;
-        self.inner.catalog.commit(&files, mark).await?;
-        files.iter().for_each(|file| self.mark_checked(file));
-        publish_callers(&callers);
+        let (mut files, callers) = files?;
+        if is_committed {
+            // the commit was reported as failed and is there all the same: its files are the ones to show
+            let known = self.inner.catalog.files(self.inner.layout.clone()).await?;
+            files = known.into_iter().map(|file| file.entry).filter(|file| file.max_lsn == mark).collect();
+        } else {
+            self.inner.catalog.commit(&files, mark).await?;
+            files.iter().for_each(|file| self.mark_checked(file));
+        }
         let files = files.into_iter().map(Arc::new);
         self.replace_version(|version| version.with_flushed(files, mark).with_callers(callers));
+        publish_callers(&self.version().callers);
         Ok(turn)
     }
 }
@@ -99,7 +102,9 @@ struct Job {
     range: (Lsn, Lsn),
     now_unix_nanos: i64,
     /// What is remembered of each tenant's earlier spans.
-    callers: HashMap<TenantId, Arc<Callers>>,
+    callers: Remembered,
+    /// The files are there already.
+    only_counts: bool,
 }
 
 /// What is to be remembered of each tenant's spans.
@@ -114,12 +119,14 @@ impl Job {
             let mut rollups = Vec::new();
             if signal == Signal::Spans {
                 let parts: Vec<&[RecordBatch]> = split.values().map(Vec::as_slice).collect();
-                let callers = self.callers.get(&tenant).cloned().unwrap_or_default();
-                let (counted, next) = rollup::count(&parts, &callers)?;
+                let (counted, next) = rollup::count(&parts, &self.callers.of(&tenant), &|| true)?;
                 rollups = counted;
                 next_callers.push((tenant.clone(), next));
             }
             let mut rollups = rollups.into_iter();
+            if self.only_counts {
+                continue;
+            }
             for (partition, parts) in split {
                 files.push(self.write(&tenant, signal, partition, &parts, rollups.next().as_ref())?);
             }
@@ -182,29 +189,22 @@ impl Job {
         }
         let written = writer.finish(rollup)?;
         publish(&self.layout, &name, &written)?;
-        Ok(FileEntry {
-            path: self.layout.path(&name),
+        let origin = Origin {
             name,
             tenant: tenant.clone(),
             signal,
             level: Level::L0,
             partition,
-            bytes: written.bytes,
-            index_bytes: written.index.len() as u64,
-            checksum_crc32c: written.checksum_crc32c,
-            format_version: FORMAT_VERSION,
-            min_lsn: self.range.0,
-            max_lsn: self.range.1,
+            range: self.range,
             created_unix_nanos: self.now_unix_nanos,
-            zone: written.zone,
             cover,
-        })
+        };
+        Ok(FileEntry::of(origin, &self.layout, written))
     }
 }
 
-fn publish_callers(callers: &NextCallers) {
-    let (spans, waiting) =
-        callers.iter().map(|(_, callers)| callers.sizes()).fold((0, 0), |sum, next| (sum.0 + next.0, sum.1 + next.1));
+fn publish_callers(callers: &Remembered) {
+    let (spans, waiting) = callers.sizes();
     metrics::gauge!(metric::LAKE_REMEMBERED_SPANS).set(spans as f64);
     metrics::gauge!(metric::LAKE_WAITING_CALLS).set(waiting as f64);
 }

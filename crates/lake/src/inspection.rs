@@ -1,7 +1,6 @@
 //! The store looked at from outside, beside a running server: what it holds, and whether it is whole.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use model::{Lsn, Signal, TenantId};
@@ -22,6 +21,8 @@ pub struct Inspection {
     promoted: Vec<(TenantId, Signal, Remembered)>,
     layout: Layout,
     bucket: Option<Bucket>,
+    /// Which lake this is, if that was ever asked.
+    id: Option<String>,
 }
 
 /// Files of one kind together.
@@ -67,10 +68,11 @@ impl Inspection {
     pub async fn open(dir: &Path, db: Database, keys: KeyRing) -> Result<Self, LakeError> {
         let dir = std::path::absolute(dir).map_err(LakeError::disk("find", dir))?;
         let catalog = Catalog::read_only(db, keys);
+        let id = catalog.known_identity().await?;
         let mark = catalog.mark().await?;
         let layout = Layout::new(dir);
         let promoted = catalog.all_promoted().await?;
-        Ok(Self { mark, files: catalog.files(layout.clone()).await?, promoted, layout, bucket: None })
+        Ok(Self { mark, files: catalog.files(layout.clone()).await?, promoted, layout, bucket: None, id })
     }
 
     /// With the store that some files lie in.
@@ -78,7 +80,7 @@ impl Inspection {
     /// # Errors
     /// [`LakeError::Setting`].
     pub fn with_store(self, store: &ObjectStore) -> Result<Self, LakeError> {
-        Ok(Self { bucket: Some(Bucket::open(store)?), ..self })
+        Ok(Self { bucket: Some(Bucket::open(store, self.id.clone())?), ..self })
     }
 
     /// Everything up to here is in files.
@@ -119,7 +121,7 @@ impl Inspection {
             each(entry);
             let checked = self
                 .here(file)
-                .and_then(|here| here.map_or_else(|| entry.verify(), |_fetched| Ok(())))
+                .and_then(|here| here.map_or_else(|| entry.verify(), |_compared| Ok(())))
                 .and_then(|()| SliceIndex::open(entry).map(drop))
                 .and_then(|()| ValueIndex::open(entry).map(drop))
                 .and_then(|()| WordIndex::open(entry).map(drop))
@@ -144,7 +146,10 @@ impl Inspection {
         for file in self.readable() {
             let entry = &file.entry;
             each(entry);
-            let rebuilt = self.here(file).and_then(|_stays| sidecar::rebuild(entry));
+            let rebuilt = self.here(file).and_then(|here| {
+                let rows = here.as_ref().map_or(&entry.path, |fetched| &fetched.path);
+                sidecar::rebuild(entry, rows)
+            });
             faults.extend(rebuilt.err().map(|error| Fault { file: entry.clone(), error }));
         }
         faults
@@ -154,8 +159,8 @@ impl Inspection {
         self.files.iter().filter(|file| file.state == FileState::Live)
     }
 
-    /// Fetches a file that lies in the object store alone, and compares it; `None` when it is here already. Says so when its
-    /// key is not there.
+    /// Fetches a file that lies in the object store alone, to a place of its own, and compares it; `None` when it is here
+    /// already. Says so when its key is not there.
     fn here(&self, file: &CatalogFile) -> Result<Option<Fetched>, LakeError> {
         let entry = &file.entry;
         if let Some(source) = entry.cover.refusal() {
@@ -171,16 +176,16 @@ impl Inspection {
         };
         let bucket = self.bucket.as_ref().ok_or_else(missing)?;
         let handle = Handle::try_current().map_err(|_| LakeError::Worker("fetch"))?;
-        // its name is not one the server gives, which may be fetching the same file
+        // neither its place nor its name are the server's, which may fetch the same file and count on its copy
         let coming = self.layout.fetched_dir().join(format!("{}.inspected", entry.name.replace('/', ".")));
         disk::make_dir(&self.layout.fetched_dir())?;
-        handle.block_on(bucket.get(&Wanted::of(entry), &coming))?;
-        fs::rename(&coming, &entry.path).map_err(LakeError::disk("rename", &coming))?;
-        Ok(Some(Fetched { path: entry.path.clone() }))
+        let fetched = Fetched { path: coming };
+        handle.block_on(bucket.get(&Wanted::of(entry), &fetched.path))?;
+        Ok(Some(fetched))
     }
 }
 
-/// A copy that goes again; the server, if one runs, knows nothing of it.
+/// A copy for the inspection alone, which goes again.
 struct Fetched {
     path: PathBuf,
 }

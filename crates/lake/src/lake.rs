@@ -148,7 +148,7 @@ impl Lake {
         let files = files.filter(|file| file.overlaps(&range)).cloned().collect();
         let batches = frozen.iter().map(|batch| batch.records().clone()).collect();
         let missing = self.missing(tenant, signal, &range);
-        let callers = version.callers.get(tenant).cloned().unwrap_or_default();
+        let callers = version.callers.of(tenant);
         Snapshot { tenant: key.0, signal, range, files, missing, batches, frozen, callers, lake: self.clone() }
     }
 

@@ -28,7 +28,7 @@ pub(crate) async fn open(settings: &Settings, db: Database, clock: &Clock) -> Re
     let dir = std::path::absolute(&settings.dir).map_err(LakeError::disk("find", &settings.dir))?;
     let layout = Layout::new(dir);
     let catalog = Catalog::open(db, settings.keys.clone()).await?;
-    let mark = catalog.mark().await?;
+    let (mark, id) = (catalog.mark().await?, catalog.known_identity().await?);
     let known = catalog.files(layout.clone()).await?;
     let locked = known.iter().filter(|file| file.state != FileState::Retired).find_map(|file| {
         let source = file.entry.cover.refusal().filter(|error| !error.is_erased())?;
@@ -41,10 +41,11 @@ pub(crate) async fn open(settings: &Settings, db: Database, clock: &Clock) -> Re
     let looked = tokio::task::spawn_blocking(move || {
         disk::make_dir(&on_disk.temporary_dir())?;
         orphan::sweep(&on_disk, mark, &orphan::names(&known))?;
-        let remote = Remote::open(&here, &on_disk, &known)?;
+        let remote = Remote::open(&here, &on_disk, &known, id)?;
         Ok::<_, LakeError>((known.into_iter().map(|file| (found_state(&file), file)).collect::<Vec<_>>(), remote))
     });
     let (looked, remote) = looked.await.map_err(|_| LakeError::Worker("opening"))??;
+    remote.recognise().await?;
     for state in [FileState::Live, FileState::Quarantined] {
         let changed = looked.iter().filter(|(found, file)| *found == state && file.state != state);
         let names: Vec<String> = changed.map(|(_, file)| file.entry.name.clone()).collect();

@@ -198,19 +198,19 @@ pub(crate) fn read_sections(
 ///
 /// # Errors
 /// [`LakeError::Read`] when the file cannot be read, [`LakeError::Checksum`] when it is not what was written, the disk's.
-pub(crate) fn rebuild(entry: &FileEntry) -> Result<(), LakeError> {
-    entry.verify()?;
-    let file = File::open(&entry.path).map_err(LakeError::disk("open", &entry.path))?;
+pub(crate) fn rebuild(entry: &FileEntry, rows: &Path) -> Result<(), LakeError> {
+    entry.verify_at(rows)?;
+    let file = File::open(rows).map_err(LakeError::disk("open", rows))?;
     let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(file, entry.reader_options());
-    let reader = reader.map_err(LakeError::read(&entry.path))?;
+    let reader = reader.map_err(LakeError::read(rows))?;
     let promoted = Promoted::of(reader.schema());
     let reader = reader.with_batch_size(SLICE_ROWS).build();
     let mut builder = Builder::new(entry.signal, entry.level.has_values());
-    for slice in reader.map_err(LakeError::read(&entry.path))? {
-        let slice = slice.map_err(|error| LakeError::read(&entry.path)(error.into()))?;
+    for slice in reader.map_err(LakeError::read(rows))? {
+        let slice = slice.map_err(|error| LakeError::read(rows)(error.into()))?;
         builder.add_slice(&promoted.as_ref().map_or(Ok(slice.clone()), |promoted| promoted.restore(&slice))?)?;
     }
-    let rollup = (entry.signal == Signal::Spans).then(|| rollup::as_written(entry)).transpose()?;
+    let rollup = (entry.signal == Signal::Spans).then(|| rollup::as_written(entry, rows)).transpose()?;
     let bytes = builder.finish(entry.bytes, entry.checksum_crc32c, rollup.as_ref());
     let key = if entry.is_encrypted() { entry.cover.key(&entry.name)? } else { None };
     let bytes = covered(bytes, key.as_ref(), (entry.bytes, entry.checksum_crc32c));

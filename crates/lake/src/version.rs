@@ -8,7 +8,7 @@ use model::{EventBatch, Lsn, Signal, TenantId};
 use crate::FileEntry;
 use crate::memtable::{Generation, TableKey};
 use crate::order::{Mutex, lock};
-use crate::rollup::Callers;
+use crate::rollup::{Callers, Remembered};
 
 /// The version of now. The lock covers inserting and replacing the version, both short; whoever reads clones the version
 /// out and holds no lock.
@@ -61,7 +61,7 @@ pub(crate) struct Version {
     /// Takes inserts.
     pub(crate) open: Arc<Generation>,
     /// What is remembered of the spans of each tenant's last flushes.
-    pub(crate) callers: HashMap<TenantId, Arc<Callers>>,
+    pub(crate) callers: Remembered,
     /// Everything up to here is in committed files.
     pub(crate) mark: Lsn,
 }
@@ -69,7 +69,7 @@ pub(crate) struct Version {
 impl Version {
     pub(crate) fn new(mark: Lsn, files: impl IntoIterator<Item = Arc<FileEntry>>) -> Self {
         let open = Arc::new(Generation::after(mark));
-        Self { files: by_table(HashMap::new(), files), sealed: None, open, callers: HashMap::new(), mark }
+        Self { files: by_table(HashMap::new(), files), sealed: None, open, callers: Remembered::default(), mark }
     }
 
     /// The open generation takes no more inserts and a new one follows it.
@@ -95,9 +95,9 @@ impl Version {
         }
     }
 
-    /// The same, with what is remembered of spans replaced for the tenants given.
+    /// The same, with what is to be remembered of spans after one more flush.
     pub(crate) fn with_callers(mut self, callers: impl IntoIterator<Item = (TenantId, Callers)>) -> Self {
-        self.callers.extend(callers.into_iter().map(|(tenant, callers)| (tenant, Arc::new(callers))));
+        self.callers = self.callers.after(callers);
         self
     }
 

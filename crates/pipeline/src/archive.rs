@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lake::Lake;
 use model::EventBatch;
-use runtime::{Stop, metric};
+use runtime::Stop;
 use wal::{ReaderName, Wal};
 
 /// How often the walker looks whether the memtable wants to be flushed.
@@ -43,7 +43,6 @@ async fn flush(lake: &Lake, wal: &Wal<EventBatch>) -> bool {
     let mark = match lake.flush().await {
         Ok(mark) => mark,
         Err(error) => {
-            metrics::counter!(metric::LAKE_FLUSH_FAILURES).increment(1);
             tracing::error!(%error, "flush failed; events stay in the log and will be flushed again");
             return false;
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use alerts::AlertBook;
-use model::{Detection, EventBatch, Lsn, TenantId, UnixNanos};
+use model::{Detection, EventBatch, Lsn, TenantId};
 use otlp::TrustedProxies;
 use rules::{Engine, RuleSet};
 use runtime::{Clock, Stop, metric};
@@ -16,6 +16,7 @@ use wal::{ReaderName, Wal};
 use crate::checkpoint::{Checkpoint, CheckpointFile};
 use crate::corridor::{Next, Queue};
 use crate::frame;
+use crate::quiet::Quiet;
 
 /// How often the engine's state is put on disk; what a crash replays is at most this much.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
@@ -72,6 +73,7 @@ pub struct Detector {
     parts: Parts,
     set: Arc<RuleSet>,
     engines: BTreeMap<TenantId, Engine>,
+    quiet: Quiet,
     done: Lsn,
     saved: Lsn,
     saved_at: Instant,
@@ -93,7 +95,8 @@ impl Detector {
         }
         // the log may have been trimmed by a walker whose last checkpoint was lost with a damaged file
         let done = checkpoint.done.max(parts.wal.cursor(ReaderName::Detect));
-        Self { parts, set, engines, done, saved: done, saved_at: Instant::now(), ahead: false }
+        let quiet = Quiet::new(parts.clock.clone());
+        Self { parts, set, engines, quiet, done, saved: done, saved_at: Instant::now(), ahead: false }
     }
 
     /// Position of the last judged frame.
@@ -204,14 +207,17 @@ impl Detector {
     /// Evaluates consecutive batches and stores what was found; `false` when it could not be stored and a stop is asked.
     async fn judge(&mut self, group: Vec<EventBatch>, stop: &Stop) -> bool {
         let through = group.last().map_or(self.done, |batch| batch.lsn);
-        let now = UnixNanos(self.parts.clock.unix_nanos());
+        let now = self.quiet.bound();
         let started = Instant::now();
         let detections = tokio::task::block_in_place(|| {
             let mut found = Vec::new();
             for batch in merge(group) {
                 metrics::counter!(metric::DETECT_EVENTS, "signal" => batch.signal.as_str())
                     .increment(batch.len() as u64);
-                found.extend(self.engine(&batch.tenant).evaluate(&batch, now));
+                let engine = self.engine(&batch.tenant);
+                found.extend(engine.evaluate(&batch, now));
+                let newest = engine.newest();
+                newest.into_iter().for_each(|newest| self.quiet.hear(&batch.tenant, newest));
             }
             found
         });
@@ -224,10 +230,9 @@ impl Detector {
     }
 
     async fn close_windows(&mut self, stop: &Stop) {
-        let now = UnixNanos(self.parts.clock.unix_nanos());
         let mut found = Vec::new();
-        for engine in self.engines.values_mut() {
-            found.extend(engine.tick(now));
+        for (tenant, engine) in &mut self.engines {
+            found.extend(engine.tick(self.quiet.now(tenant)));
         }
         self.store(&found, stop).await;
     }

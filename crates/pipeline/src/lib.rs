@@ -12,5 +12,7 @@ pub mod frame;
 pub mod replay;
 pub mod shelf;
 
+mod quiet;
+
 pub use corridor::Corridor;
 pub use shelf::RuleShelf;

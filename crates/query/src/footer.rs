@@ -65,16 +65,13 @@ impl Footers {
     pub(crate) fn index(&self, entry: &FileEntry) -> Arc<Option<SliceIndex>> {
         let bytes = |index: &Option<SliceIndex>| index.as_ref().map_or(0, SliceIndex::memory_bytes);
         let load = || {
-            if self.is_distrusted(entry) {
-                return Ok(None);
-            }
             let index = SliceIndex::open(entry);
             if let Err(error) = &index {
                 tracing::warn!(%error, file = entry.name, "lookups scan a file without its index");
             }
             Ok(index.ok())
         };
-        let index = self.indexes.get(&entry.name, bytes, load).unwrap_or_default();
+        let index = self.believed_in(&entry.name, &self.indexes, bytes, load);
         if index.is_none() {
             metrics::counter!(metric::LAKE_INDEX_MISSES).increment(1);
         }
@@ -87,34 +84,44 @@ impl Footers {
     }
 
     /// Does without the index of a file from now on.
-    pub(crate) fn distrust(&self, entry: &FileEntry) {
+    pub(crate) fn distrust(&self, name: &str) {
         let mut distrusted = self.distrusted.lock().unwrap_or_else(PoisonError::into_inner);
         if distrusted.len() < MAX_DISTRUSTED {
-            distrusted.insert(entry.name.clone());
+            distrusted.insert(name.to_owned());
         }
         drop(distrusted);
-        self.indexes.put(&entry.name, None);
-        self.values.put(&entry.name, None);
-        self.words.put(&entry.name, None);
+        self.indexes.put(name, None);
+        self.values.put(name, None);
+        self.words.put(name, None);
     }
 
-    fn is_distrusted(&self, entry: &FileEntry) -> bool {
-        self.distrusted.lock().unwrap_or_else(PoisonError::into_inner).contains(&entry.name)
+    /// Of an index that was caught lying nothing: whoever was reading it then may have put it back on its shelf since.
+    fn believed_in<T>(
+        &self,
+        name: &str,
+        shelf: &Shelf<Option<T>>,
+        bytes: impl FnOnce(&Option<T>) -> usize,
+        load: impl FnOnce() -> Result<Option<T>, QueryError>,
+    ) -> Arc<Option<T>> {
+        let found = shelf.get(name, bytes, load).unwrap_or_default();
+        if self.is_distrusted(name) { Arc::default() } else { found }
+    }
+
+    fn is_distrusted(&self, name: &str) -> bool {
+        self.distrusted.lock().unwrap_or_else(PoisonError::into_inner).contains(name)
     }
 
     /// Which values are in a file, read when that is not in memory; `None` when nothing is known of it. Blocking.
     pub(crate) fn values(&self, entry: &FileEntry) -> Arc<Option<ValueIndex>> {
         let bytes = |index: &Option<ValueIndex>| index.as_ref().map_or(0, ValueIndex::memory_bytes);
         // what is wrong with an index is said where traces are looked for, and by `lake verify`
-        let load = || Ok(if self.is_distrusted(entry) { None } else { ValueIndex::open(entry).ok().flatten() });
-        self.values.get(&entry.name, bytes, load).unwrap_or_default()
+        self.believed_in(&entry.name, &self.values, bytes, || Ok(ValueIndex::open(entry).ok().flatten()))
     }
 
     /// Which words are in a file of logs, read when that is not in memory; `None` when nothing is known of it. Blocking.
     pub(crate) fn words(&self, entry: &FileEntry) -> Arc<Option<WordIndex>> {
         let bytes = |index: &Option<WordIndex>| index.as_ref().map_or(0, WordIndex::memory_bytes);
-        let load = || Ok(if self.is_distrusted(entry) { None } else { WordIndex::open(entry).ok().flatten() });
-        self.words.get(&entry.name, bytes, load).unwrap_or_default()
+        self.believed_in(&entry.name, &self.words, bytes, || Ok(WordIndex::open(entry).ok().flatten()))
     }
 
     /// The footer of a file with its page index, read when it is not in memory. Blocking.

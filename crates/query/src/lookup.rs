@@ -93,7 +93,7 @@ impl Lookup {
                 if count(&scanned) != count(&batches) {
                     metrics::counter!(metric::LAKE_INDEX_LIES).increment(1);
                     tracing::error!(file = entry.name, "the index denies rows that are there and is not used any more");
-                    footers.distrust(entry);
+                    footers.distrust(&entry.name);
                     batches = scanned;
                 }
             }

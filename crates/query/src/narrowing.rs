@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
@@ -12,6 +13,7 @@ use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::{Expr, lit};
 use lake::{FileEntry, GROUP_SLICES, Snapshot};
 use runtime::metric;
+use tokio::time::Instant;
 
 use crate::QueryError;
 use crate::query::{Inner, blocking};
@@ -33,10 +35,14 @@ pub(crate) struct Needs {
 }
 
 /// Takes the files that hold no match out of the snapshot.
+///
+/// # Errors
+/// [`QueryError::Timeout`] past the deadline, which is looked at before each file; those of reading what was denied.
 pub(crate) async fn narrow(
     inner: &Arc<Inner>,
     mut snapshot: Snapshot,
     needs: Needs,
+    deadline: Instant,
 ) -> Result<(Snapshot, Slices), QueryError> {
     let mut slices = Slices::new();
     if needs.values.is_empty() && needs.words.is_empty() {
@@ -46,19 +52,23 @@ pub(crate) async fn narrow(
     let (values, words) = (needs.values, needs.words);
     let answers = blocking(move || {
         let answer = |file: &Arc<FileEntry>| {
+            if Instant::now() >= deadline {
+                // whoever set the deadline puts the limit in
+                return Err(QueryError::Timeout { limit: Duration::ZERO });
+            }
             let may_hold = may_hold(&asked, file, &values, &words);
             // an answer that leaves nothing out cannot be wrong
             let is_checked = may_hold.contains(&false) && asked.footers.wants_check();
-            (may_hold, is_checked)
+            Ok((may_hold, is_checked))
         };
-        Ok(files.iter().map(answer).collect::<Vec<_>>())
+        files.iter().map(answer).collect::<Result<Vec<_>, _>>()
     })
     .await?;
     let mut kept = Vec::new();
     for (file, (mut may_hold, is_checked)) in snapshot.files.iter().zip(answers) {
         if is_checked && is_lie(inner, &snapshot, file, &may_hold, &needs.conditions).await? {
             tracing::error!(file = file.name, "the index denies rows that are there and is not used any more");
-            inner.footers.distrust(file);
+            inner.footers.distrust(&file.name);
             may_hold.fill(true);
         }
         if may_hold.contains(&true) {
@@ -121,3 +131,6 @@ pub(crate) async fn matching(inner: &Inner, table: SnapshotTable, condition: Exp
     let numbers = numbers.and_then(|column| column.as_primitive_opt::<Int64Type>());
     Ok(numbers.and_then(|numbers| numbers.values().first()).map_or(0, |number| number.unsigned_abs()))
 }
+
+#[cfg(test)]
+mod tests;

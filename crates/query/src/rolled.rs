@@ -158,14 +158,13 @@ pub(crate) fn read(
     deadline: Instant,
     take: &mut dyn FnMut(&lake::Rollup),
 ) -> Result<(), QueryError> {
-    let mut is_late = false;
+    let goes_on = || Instant::now() < deadline;
     let mut take = |rollup: &lake::Rollup| {
         take(rollup);
-        is_late = Instant::now() >= deadline;
-        !is_late
+        goes_on()
     };
-    let read = snapshot.roll_up(&whole_steps(range), wanted, &mut take);
-    if is_late {
+    let read = snapshot.roll_up(&whole_steps(range), wanted, &goes_on, &mut take);
+    if !goes_on() {
         // whoever set the deadline puts the limit in
         return Err(QueryError::Timeout { limit: Duration::ZERO });
     }

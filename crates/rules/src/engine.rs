@@ -163,6 +163,12 @@ impl Engine {
         self.settle_all(now.0.saturating_sub(idle))
     }
 
+    /// The newest event time it has seen, as far as `now` allowed; `None` before the first event.
+    pub fn newest(&self) -> Option<UnixNanos> {
+        let newest = self.tenants.values().map(|tenant| tenant.newest).max();
+        newest.filter(|newest| *newest > i64::MIN).map(UnixNanos)
+    }
+
     /// What happened to each rule, by id.
     pub fn counters(&self) -> impl Iterator<Item = (&str, RuleCounters)> {
         self.counters.iter().map(|(id, counters)| (id.as_str(), *counters))

@@ -87,7 +87,11 @@ pub const WAL_END: &str = "tracehound_wal_end_lsn";
 pub const WAL_CURSOR: &str = "tracehound_wal_cursor_lsn";
 /// Damage found at start. Label `what` (torn_tail, quarantined_segment).
 pub const WAL_DAMAGE: &str = "tracehound_wal_damage_total";
-/// 1 once an fsync failed and the log refuses to write.
+/// Bytes that an ordinary process may still write to the log's disk, as of the last time somebody asked for room.
+pub const DISK_FREE_BYTES: &str = "tracehound_disk_free_bytes";
+/// Bytes of the log's disk that stay free: below, requests are refused until there is room.
+pub const DISK_RESERVE_BYTES: &str = "tracehound_disk_reserve_bytes";
+/// 1 once a write or an fsync failed and the log refuses to write.
 pub const WAL_FAILED: &str = "tracehound_wal_failed";
 
 /// Bytes of events in memory that are not in a file yet.
@@ -133,9 +137,11 @@ pub const LAKE_DAMAGED_FILES: &str = "tracehound_lake_damaged_files_total";
 pub const LAKE_INDEX_CHECKS: &str = "tracehound_lake_index_checks_total";
 /// Comparisons that found rows which the index denied: a fault of ours.
 pub const LAKE_INDEX_LIES: &str = "tracehound_lake_index_lies_total";
-/// Spans of the last flushes that are remembered, so that calls with later spans are counted; bounded at 524,288.
+/// Spans of the last flushes that are remembered, so that calls with later spans are counted; bounded at 524,288 of a
+/// tenant and 2,097,152 of all, but for those of the last flush.
 pub const LAKE_REMEMBERED_SPANS: &str = "tracehound_lake_remembered_spans";
-/// Spans whose parent has not come yet, and that wait to be counted as calls; bounded at 131,072.
+/// Spans whose parent has not come yet, and that wait to be counted as calls; bounded at 131,072 of a
+/// tenant.
 pub const LAKE_WAITING_CALLS: &str = "tracehound_lake_waiting_calls";
 /// Files deleted by retention.
 pub const LAKE_RETIRED_FILES: &str = "tracehound_lake_retired_files_total";
@@ -147,6 +153,8 @@ pub const LAKE_REMOTE_FILES: &str = "tracehound_lake_remote_files";
 pub const LAKE_UPLOADS: &str = "tracehound_lake_uploads_total";
 /// Bytes of files put into the object store.
 pub const LAKE_UPLOADED_BYTES: &str = "tracehound_lake_uploaded_bytes_total";
+/// Files whose last way into the object store failed; they are tried again behind the others.
+pub const LAKE_UPLOAD_FAILING_FILES: &str = "tracehound_lake_upload_failing_files";
 /// Bytes of files that wait for being put into the object store.
 pub const LAKE_UPLOAD_WAITING_BYTES: &str = "tracehound_lake_upload_waiting_bytes";
 /// Files fetched from the object store. Label `outcome` (done, failed).

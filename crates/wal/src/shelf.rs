@@ -135,6 +135,8 @@ impl Shelf {
     pub(crate) fn check_reserve(&self, more_bytes: u64) -> Result<(), WalError> {
         let dir = &self.settings.dir;
         let free_bytes = disk::free_bytes(dir).map_err(WalError::io("measure free space of", dir))?;
+        gauge!(metric::DISK_FREE_BYTES).set(free_bytes as f64);
+        gauge!(metric::DISK_RESERVE_BYTES).set(self.settings.reserve_bytes as f64);
         if free_bytes < self.settings.reserve_bytes.saturating_add(more_bytes) {
             let reserve_bytes = self.settings.reserve_bytes;
             let reason = format!("{free_bytes} bytes are free on the disk and {reserve_bytes} must stay free");

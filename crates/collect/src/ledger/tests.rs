@@ -81,11 +81,16 @@ fn the_number_of_accounts_is_bounded_and_the_one_in_use_stays() {
 }
 
 #[test]
-fn a_clock_that_is_set_back_refuses_nobody_for_longer() {
-    let clock = Clock::fixed(NOW);
+fn a_clock_that_is_set_refuses_nobody_for_longer_and_forgives_nobody_sooner() {
     let hour = 3_600_000_000_000;
-    let steady = SteadyClock { clock: clock.clone(), last: Mutex::new((NOW + hour, 0)) };
-    assert_eq!(steady.now_nanos(), NOW + hour);
-    clock.advance(SECOND);
-    assert_eq!(steady.now_nanos(), NOW + hour + 1_000_000_000);
+    for jump in [-2 * hour, 2 * hour] {
+        let (clock, limits) = (Clock::fixed(NOW), limits(Some(100), None));
+        let ledger = Ledger::new(clock.clone());
+        let account = ledger.account(&holder("mine"), &limits);
+        account.charge_events(ledger.now_nanos(), 1_000);
+        let before = wait(&ledger, &account);
+        assert!(before.is_some());
+        clock.jump(jump);
+        assert_eq!(wait(&ledger, &account), before, "{jump}");
+    }
 }

@@ -28,6 +28,7 @@ const CLAIM: &str = include_str!("claim.sql");
 const EPOCH: &str = include_str!("epoch.sql");
 const RETIRE_LIVE: &str = include_str!("retire_live.sql");
 const IDENTITY: &str = include_str!("identity.sql");
+const KNOWN_IDENTITY: &str = include_str!("known_identity.sql");
 const SET_REMOTE: &str = include_str!("set_remote.sql");
 const MARK: &str = include_str!("mark.sql");
 const ADVANCE_MARK: &str = include_str!("advance_mark.sql");
@@ -201,7 +202,13 @@ impl Catalog {
         Ok(id)
     }
 
-    /// Notes that the object store has a file; `false` when the file is not live any more.
+    /// Which lake this is, if anybody asked before.
+    pub(crate) async fn known_identity(&self) -> Result<Option<String>, LakeError> {
+        let id = sqlx::query_scalar(KNOWN_IDENTITY).fetch_optional(&self.db.reader).await;
+        id.map_err(LakeError::catalog("read"))
+    }
+
+    /// Notes that the object store has a file; `false` when its rows are in another one now, or over.
     pub(crate) async fn set_remote(&self, name: &str, now: UnixNanos) -> Result<bool, LakeError> {
         let failed = || LakeError::catalog("change");
         let mut transaction = self.begin("change").await?;

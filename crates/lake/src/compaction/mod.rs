@@ -16,7 +16,7 @@ use runtime::{Stop, metric};
 use tokio::time::Instant;
 
 use crate::cover::Cover;
-use crate::file_entry::FORMAT_VERSION;
+use crate::file_entry::Origin;
 use crate::flush::publish;
 use crate::guard::lock;
 use crate::layout::Layout;
@@ -279,22 +279,15 @@ fn write(
         return Err(LakeError::Rows { file: name, expected: rows, found: written.zone.rows });
     }
     publish(layout, &name, &written)?;
-    let entry = FileEntry {
-        path: layout.path(&name),
+    let origin = Origin {
         name,
         tenant: first.tenant.clone(),
         signal: first.signal,
         level: plan.level,
         partition: first.partition,
-        bytes: written.bytes,
-        index_bytes: written.index.len() as u64,
-        checksum_crc32c: written.checksum_crc32c,
-        format_version: FORMAT_VERSION,
-        min_lsn: range.0,
-        max_lsn: range.1,
+        range,
         created_unix_nanos: now.0,
-        zone: written.zone,
         cover,
     };
-    Ok((entry, chosen))
+    Ok((FileEntry::of(origin, layout, written), chosen))
 }

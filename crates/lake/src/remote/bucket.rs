@@ -48,7 +48,10 @@ pub(crate) struct Bucket {
     store: object_store::aws::AmazonS3,
     prefix: String,
     url: String,
-    is_claimed: AtomicBool,
+    /// Which lake this is, if that was known when it was opened.
+    id: Option<String>,
+    /// The prefix was found to be this lake's.
+    is_ours: AtomicBool,
     failed_at: Mutex<Option<Instant>>,
 }
 
@@ -61,7 +64,7 @@ pub(crate) struct Listed {
 
 impl Bucket {
     /// Connects to nothing yet.
-    pub(crate) fn open(settings: &ObjectStore) -> Result<Self, LakeError> {
+    pub(crate) fn open(settings: &ObjectStore, id: Option<String>) -> Result<Self, LakeError> {
         let wrong = LakeError::Setting { name: "object_store.url", rule: "s3://bucket/prefix" };
         let Some(place) = settings.url.strip_prefix("s3://") else { return Err(wrong) };
         let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
@@ -90,7 +93,8 @@ impl Bucket {
             store: builder.build().map_err(failed("open", &settings.url))?,
             prefix: prefix.trim_end_matches('/').to_owned(),
             url: settings.url.clone(),
-            is_claimed: AtomicBool::new(false),
+            id,
+            is_ours: AtomicBool::new(false),
             failed_at: Mutex::default(),
         })
     }
@@ -100,7 +104,7 @@ impl Bucket {
     /// # Errors
     /// [`LakeError::Foreign`] when it is another's, [`LakeError::Store`].
     pub(crate) async fn claim(&self, id: &str) -> Result<(), LakeError> {
-        if self.is_claimed.load(Ordering::Relaxed) {
+        if self.is_ours.load(Ordering::Relaxed) {
             return Ok(());
         }
         let mut found = self.marker().await?;
@@ -120,8 +124,27 @@ impl Bucket {
         if found.as_deref() != Some(id) {
             return Err(LakeError::Foreign { url: self.url.clone() });
         }
-        self.is_claimed.store(true, Ordering::Relaxed);
+        self.is_ours.store(true, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Makes sure that the prefix is not another lake's, before anything is read from it. One that is nobody's may be a
+    /// mistake, or have lost its marker: that has nothing of ours is found out by whoever reads.
+    ///
+    /// # Errors
+    /// As [`Bucket::claim`].
+    pub(crate) async fn recognise(&self) -> Result<(), LakeError> {
+        if self.is_ours.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        match self.marker().await? {
+            None => Ok(()),
+            found if found == self.id => {
+                self.is_ours.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+            Some(_) => Err(LakeError::Foreign { url: self.url.clone() }),
+        }
     }
 
     async fn marker(&self) -> Result<Option<String>, LakeError> {
@@ -203,14 +226,18 @@ impl Bucket {
     /// Fetches a file and compares it.
     ///
     /// # Errors
-    /// [`LakeError::Store`], [`LakeError::Disk`]; [`LakeError::Lost`] and [`LakeError::Checksum`] when it is not what was put.
+    /// [`LakeError::Store`], [`LakeError::Foreign`], [`LakeError::Disk`]; [`LakeError::Lost`] and [`LakeError::Checksum`] when
+    /// it is not what was put.
     pub(crate) async fn get(&self, wanted: &Wanted, to: &Path) -> Result<(), LakeError> {
         let has_just_failed = lock(&self.failed_at).is_some_and(|at| at.elapsed() < DOWN_FOR);
         if has_just_failed {
             let reason = "it could not be reached a moment ago".to_owned();
             return Err(LakeError::Store { action: "fetch", file: wanted.name.clone(), reason });
         }
-        let mut got = self.receive(wanted, to).await;
+        let mut got = match self.recognise().await {
+            Ok(()) => self.receive(wanted, to).await,
+            Err(error) => Err(error),
+        };
         if let Err(LakeError::Checksum { .. }) = got {
             // damage on the way does not come twice
             got = self.receive(wanted, to).await;

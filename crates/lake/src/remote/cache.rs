@@ -87,6 +87,11 @@ impl Cache {
         lock(&self.files).by_name.contains_key(name)
     }
 
+    /// Whether the store has the file and the local disk has no copy. No use of it.
+    pub(crate) fn is_away(&self, name: &str) -> bool {
+        lock(&self.files).by_name.get(name).is_some_and(|far| !far.is_here)
+    }
+
     /// The file, when it has to be fetched before it can be opened. Counts as a use.
     pub(crate) fn away(&self, name: &str) -> Option<Away> {
         let mut files = lock(&self.files);

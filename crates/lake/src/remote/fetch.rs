@@ -81,9 +81,10 @@ impl Lake {
         self.inner.remote.cache.is_remote(name)
     }
 
-    /// Whether a file has to be fetched before its rows can be read; it is compared with its checksum then.
+    /// Whether a file has to be fetched before its rows can be read; it is compared with its checksum then. To ask is no
+    /// use of its copy.
     pub(crate) fn is_away(&self, file: &FileEntry) -> bool {
-        self.inner.remote.cache.away(&file.name).is_some()
+        self.inner.remote.cache.is_away(&file.name)
     }
 
     /// Has files stay on the local disk, fetched if need be. Blocking; on a thread of a runtime.

@@ -15,6 +15,10 @@ mod fetch;
 mod offload;
 mod stray;
 
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
@@ -27,6 +31,8 @@ use crate::{LakeError, Settings, disk};
 
 /// Files that come at the same time; more wait.
 const FETCHES: usize = 4;
+/// How long a start waits for the store to say whose the place is.
+const RECOGNISED_WITHIN: Duration = Duration::from_secs(3);
 
 /// What the lake knows of the store.
 #[derive(Debug)]
@@ -34,15 +40,22 @@ pub(crate) struct Remote {
     /// `None` when no store is set: then files that lie in one cannot be read.
     pub(crate) bucket: Option<Bucket>,
     pub(crate) cache: Cache,
+    /// How often the way of a file into the store failed, of those that have not got there since.
+    failing: Mutex<HashMap<String, u32>>,
     fetches: Semaphore,
     /// Where fetches run: that of whoever opened the lake.
     runtime: Handle,
 }
 
 impl Remote {
-    /// Connects to nothing. Blocking.
-    pub(crate) fn open(settings: &Settings, layout: &Layout, known: &[CatalogFile]) -> Result<Self, LakeError> {
-        let bucket = settings.object_store.as_ref().map(Bucket::open).transpose()?;
+    /// Connects to nothing. `id` says which lake this is, if that is known. Blocking.
+    pub(crate) fn open(
+        settings: &Settings,
+        layout: &Layout,
+        known: &[CatalogFile],
+        id: Option<String>,
+    ) -> Result<Self, LakeError> {
+        let bucket = settings.object_store.as_ref().map(|store| Bucket::open(store, id)).transpose()?;
         let limit_bytes = settings.object_store.as_ref().map_or(u64::MAX, |store| store.cache_bytes);
         let cache = Cache::new(limit_bytes);
         let mut without_store = 0;
@@ -71,6 +84,22 @@ impl Remote {
             }
         }
         let runtime = Handle::try_current().map_err(|_| LakeError::Worker("fetch"))?;
-        Ok(Self { bucket, cache, fetches: Semaphore::new(FETCHES), runtime })
+        Ok(Self { bucket, cache, failing: Mutex::default(), fetches: Semaphore::new(FETCHES), runtime })
+    }
+
+    /// Refuses a prefix that belongs to another lake. A store that does not say so in time is asked again before anything
+    /// is read from it, or put there: a store that is down keeps nobody from starting.
+    ///
+    /// # Errors
+    /// [`LakeError::Foreign`].
+    pub(crate) async fn recognise(&self) -> Result<(), LakeError> {
+        let Some(bucket) = &self.bucket else { return Ok(()) };
+        match tokio::time::timeout(RECOGNISED_WITHIN, bucket.recognise()).await {
+            Ok(Err(error @ LakeError::Foreign { .. })) => return Err(error),
+            Ok(Err(error)) => tracing::warn!(%error, "whose the place in the object store is will be asked later"),
+            Err(_) => tracing::warn!("the object store does not answer; whose the place in it is will be asked later"),
+            Ok(Ok(())) => {}
+        }
+        Ok(())
     }
 }

@@ -8,6 +8,7 @@ use runtime::{Random, Stop, metric};
 use tokio::time::Instant;
 
 use super::{Bucket, Wanted};
+use crate::guard::lock;
 use crate::settings::ObjectStore;
 use crate::{FileEntry, Lake, LakeError};
 
@@ -72,7 +73,8 @@ impl Lake {
         Ok(false)
     }
 
-    /// Moves the sealed file that was written first into the object store, when there is one; returns its length.
+    /// Moves the sealed file that was written first into the object store, when there is one; returns its length. A file
+    /// that could not be moved is tried again behind those that failed less often, so that it keeps none from moving.
     ///
     /// # Errors
     /// [`LakeError::Store`], [`LakeError::Foreign`], the disk's, the catalog's. The file stays where it is, and the next
@@ -85,10 +87,11 @@ impl Lake {
         let sealed = self.sealed(settings);
         let waiting_bytes: u64 = sealed.iter().map(|file| file.bytes).sum();
         metrics::gauge!(metric::LAKE_UPLOAD_WAITING_BYTES).set(waiting_bytes as f64);
-        let Some(file) = sealed.into_iter().min_by_key(|file| file.created_unix_nanos) else { return Ok(None) };
+        let Some(file) = self.next_up(sealed) else { return Ok(None) };
         let put = self.put(bucket, &file).await;
         let outcome = if put.is_ok() { "done" } else { "failed" };
         metrics::counter!(metric::LAKE_UPLOADS, "outcome" => outcome).increment(1);
+        self.note_put(&file.name, put.is_ok());
         if let Err(reason) = &put
             && reason.is_damage()
         {
@@ -103,18 +106,38 @@ impl Lake {
         Ok(Some(file.bytes))
     }
 
+    /// The file that failed least often, of those the one that was written first.
+    fn next_up(&self, sealed: Vec<Arc<FileEntry>>) -> Option<Arc<FileEntry>> {
+        let mut failing = lock(&self.inner.remote.failing);
+        failing.retain(|name, _| sealed.iter().any(|file| file.name == *name));
+        metrics::gauge!(metric::LAKE_UPLOAD_FAILING_FILES).set(failing.len() as f64);
+        let failures = |name: &str| failing.get(name).copied().unwrap_or(0);
+        sealed.into_iter().min_by_key(|file| (failures(&file.name), file.created_unix_nanos))
+    }
+
+    fn note_put(&self, name: &str, is_done: bool) {
+        let mut failing = lock(&self.inner.remote.failing);
+        match is_done {
+            true => drop(failing.remove(name)),
+            false => *failing.entry(name.to_owned()).or_default() += 1,
+        }
+        metrics::gauge!(metric::LAKE_UPLOAD_FAILING_FILES).set(failing.len() as f64);
+    }
+
     async fn put(&self, bucket: &Bucket, file: &Arc<FileEntry>) -> Result<(), LakeError> {
         bucket.claim(&self.identity().await?).await?;
         bucket.put(file).await?;
-        let is_live = {
+        let is_wanted = {
             let _turn = self.inner.upkeep.lock().await;
-            let is_live = self.inner.catalog.set_remote(&file.name, UnixNanos(self.inner.clock.unix_nanos())).await?;
-            if is_live {
+            let now = UnixNanos(self.inner.clock.unix_nanos());
+            let is_wanted = self.inner.catalog.set_remote(&file.name, now).await?;
+            if is_wanted {
+                // quarantined meanwhile, it is read from the store after the next start
                 self.inner.remote.cache.add(Wanted::of(file), true);
             }
-            is_live
+            is_wanted
         };
-        if !is_live {
+        if !is_wanted {
             // merged or over meanwhile
             bucket.delete(&file.name).await?;
         }

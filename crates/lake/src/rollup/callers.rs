@@ -8,11 +8,17 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
+use model::TenantId;
 
 /// Flushes whose spans are remembered at most.
 const MAX_FLUSHES: usize = 8;
 /// Spans remembered at most, but for those of the last flush: about 24 bytes each.
 const MAX_SPANS: usize = 512 << 10;
+/// Spans remembered of all tenants together, but for those of the last flush; those of the tenants that were silent for
+/// longest go first.
+pub(super) const MAX_ALL_SPANS: usize = 2 << 20;
+/// Flushes without spans of a tenant after which it is forgotten: ten minutes where one comes every ten seconds.
+pub(super) const MAX_SILENT_FLUSHES: u32 = 60;
 /// Children that wait at most; the oldest go first.
 const MAX_WAITING: usize = 128 << 10;
 /// Flushes for which a child waits at most.
@@ -33,6 +39,17 @@ pub(crate) struct Callers {
     pub(crate) waiting: Arc<Vec<Waiting>>,
     /// Spans of `recent` that were counted as calls to the outside, and whose other side came after all.
     answered: Arc<HashSet<SpanKey, RandomState>>,
+}
+
+/// What is remembered of every tenant. Replaced as a whole, like the version it belongs to.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Remembered(HashMap<TenantId, OfTenant>);
+
+#[derive(Debug, Clone)]
+struct OfTenant {
+    callers: Arc<Callers>,
+    /// Flushes since its last spans.
+    silent_flushes: u32,
 }
 
 /// The spans of one flush.
@@ -109,6 +126,43 @@ impl Flushed {
         // empty nearly always
         let further = if self.shared.is_empty() { None } else { self.shared.get(&key) };
         first.into_iter().chain(further.into_iter().flatten().copied())
+    }
+}
+
+impl Remembered {
+    /// What is remembered of a tenant; nothing of one that is not known.
+    pub(crate) fn of(&self, tenant: &TenantId) -> Arc<Callers> {
+        self.0.get(tenant).map(|known| Arc::clone(&known.callers)).unwrap_or_default()
+    }
+
+    /// What is remembered after one more flush, which had spans of the tenants given. A tenant that is silent is forgotten
+    /// after a while, and sooner when there are many: its next calls with earlier spans are then not counted.
+    pub(crate) fn after(&self, next: impl IntoIterator<Item = (TenantId, Callers)>) -> Self {
+        let mut tenants = self.0.clone();
+        tenants.values_mut().for_each(|known| known.silent_flushes += 1);
+        for (tenant, callers) in next {
+            tenants.insert(tenant, OfTenant { callers: Arc::new(callers), silent_flushes: 0 });
+        }
+        tenants.retain(|_, known| known.silent_flushes <= MAX_SILENT_FLUSHES);
+        let mut spans: usize = tenants.values().map(|known| known.callers.sizes().0).sum();
+        if spans > MAX_ALL_SPANS {
+            let mut silent: Vec<(u32, TenantId)> =
+                tenants.iter().map(|(tenant, known)| (known.silent_flushes, tenant.clone())).collect();
+            silent.retain(|(flushes, _)| *flushes > 0);
+            silent.sort_unstable();
+            while spans > MAX_ALL_SPANS
+                && let Some((_, tenant)) = silent.pop()
+            {
+                spans -= tenants.remove(&tenant).map_or(0, |known| known.callers.sizes().0);
+            }
+        }
+        Self(tenants)
+    }
+
+    /// Spans remembered, and children waiting.
+    pub(crate) fn sizes(&self) -> (usize, usize) {
+        let sizes = self.0.values().map(|known| known.callers.sizes());
+        sizes.fold((0, 0), |sum, next| (sum.0 + next.0, sum.1 + next.1))
     }
 }
 

@@ -6,7 +6,6 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch};
-use arrow::error::ArrowError;
 use foldhash::fast::RandomState;
 use model::UnixNanos;
 use model::signal::span::STATUS_ERROR;
@@ -14,10 +13,14 @@ use model::signal::span::STATUS_ERROR;
 use super::callers::{Flushed, Outside, Owner, SpanKey, Waiting};
 use super::cells::{Key, Keys};
 use super::columns::{Columns, Labels};
+use crate::LakeError;
+
 use super::{Call, Callers, Cell, MAX_SERVICES, OTHER, Operation, Rollup, Table};
 
 /// OTLP kinds of spans that are the near side of a call.
 const CALLING_KINDS: [i8; 2] = [3, 4];
+/// Rows that are counted before it is asked again whether to go on: about a millisecond.
+const ROWS_BETWEEN_LOOKS: usize = 8_192;
 
 /// Counts the rows of `parts`, each of which is a file in the making, and tells what to remember for the next flush.
 ///
@@ -25,9 +28,15 @@ const CALLING_KINDS: [i8; 2] = [3, 4];
 /// callee's duration and status, or a calling span without a child that names its other side. A parent id that two
 /// services share counts as the span's own service when one of the two is.
 ///
+/// `goes_on` is asked now and then.
+///
 /// # Errors
-/// When a column is missing or of another type.
-pub(crate) fn count(parts: &[&[RecordBatch]], callers: &Callers) -> Result<(Vec<Rollup>, Callers), ArrowError> {
+/// When a column is missing or of another type; [`LakeError::Stopping`] when it does not go on.
+pub(crate) fn count(
+    parts: &[&[RecordBatch]],
+    callers: &Callers,
+    goes_on: &dyn Fn() -> bool,
+) -> Result<(Vec<Rollup>, Callers), LakeError> {
     let mut all = Vec::new();
     let mut rows = 0;
     for (part, batches) in parts.iter().enumerate() {
@@ -38,11 +47,19 @@ pub(crate) fn count(parts: &[&[RecordBatch]], callers: &Callers) -> Result<(Vec<
     }
     let mut counting = Counting::of(callers, &all, parts.len());
     counting.flushed.owners.reserve(rows as usize);
-    all.iter().for_each(|columns| counting.take(columns));
-    counting.meet_waiting();
-    counting.meet_children();
-    counting.meet_outside();
+    for columns in &all {
+        counting.take(columns, goes_on)?;
+    }
+    for meet in [Counting::meet_waiting, Counting::meet_children, Counting::meet_outside] {
+        go_on(goes_on)?;
+        meet(&mut counting);
+    }
+    go_on(goes_on)?;
     Ok(counting.finish())
+}
+
+fn go_on(goes_on: &dyn Fn() -> bool) -> Result<(), LakeError> {
+    if goes_on() { Ok(()) } else { Err(LakeError::Stopping) }
 }
 
 /// Caller and callee by their names' numbers, whether it is known from the caller's side only, whether it failed.
@@ -101,10 +118,13 @@ impl<'a> Counting<'a> {
         }
     }
 
-    fn take(&mut self, columns: &Columns<'_>) {
+    fn take(&mut self, columns: &Columns<'_>, goes_on: &dyn Fn() -> bool) -> Result<(), LakeError> {
         let (services, names) = (self.names(&columns.service), self.names(&columns.name));
         let hasher = self.callers.hasher.clone();
         for row in 0..columns.len() {
+            if row.is_multiple_of(ROWS_BETWEEN_LOOKS) {
+                go_on(goes_on)?;
+            }
             let trace = columns.trace_id.value(row);
             let key = hasher.hash_one((trace, columns.span_id.value(row)));
             let parent = columns.parent.is_valid(row).then(|| hasher.hash_one((trace, columns.parent.value(row))));
@@ -123,6 +143,7 @@ impl<'a> Counting<'a> {
             let (part, is_error) = (columns.part as u32, status == STATUS_ERROR);
             self.children.extend(parent.map(|parent| Child { parent, service, part, step, class, is_error }));
         }
+        Ok(())
     }
 
     /// The numbers of the texts of a label column by their place, and last that of a row without text.

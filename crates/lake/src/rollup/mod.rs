@@ -25,7 +25,7 @@ pub use cells::{Cell, Table};
 pub use reading::Wanted;
 pub use sketch::Sketch;
 
-pub(crate) use callers::Callers;
+pub(crate) use callers::{Callers, Remembered};
 pub(crate) use count::count;
 pub(crate) use reading::{as_written, check, of_inputs};
 pub(crate) use wire::{STEPS, TOTALS, sections};

@@ -1,6 +1,7 @@
 //! The roll-up of a file, from its sidecar; counted from its rows when that has none.
 
 use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -32,7 +33,8 @@ pub enum Wanted<'a> {
 
 impl Snapshot {
     /// Hands the roll-ups of spans in `range` to `take`, those of memory first, then file by file. The range is taken in
-    /// whole steps ([`whole_steps`]) where it cuts a file. Ends early when `take` says no. Blocking.
+    /// whole steps ([`whole_steps`]) where it cuts a file. Ends early when `take` says no, or `goes_on`, which is asked while
+    /// rows are counted. Blocking.
     ///
     /// # Errors
     /// Of the file at fault, with its entry; of memory, without.
@@ -40,17 +42,24 @@ impl Snapshot {
         &self,
         range: &TimeRange,
         wanted: Wanted<'_>,
+        goes_on: &dyn Fn() -> bool,
         take: &mut dyn FnMut(&Rollup) -> bool,
     ) -> Result<(), (Option<Arc<FileEntry>>, LakeError)> {
         let range = whole_steps(range);
-        let in_memory = count(&[&self.batches], &self.callers).map_err(|error| (None, error.into()))?;
+        let in_memory = match count(&[&self.batches], &self.callers, goes_on) {
+            Err(LakeError::Stopping) => return Ok(()),
+            counted => counted.map_err(|error| (None, error))?,
+        };
         for rollup in in_memory.0 {
             if !take(&rollup.within(&range)) {
                 return Ok(());
             }
         }
         for file in self.files.iter().filter(|file| file.overlaps(&range)) {
-            let rollup = of_file(self, file, &range, wanted);
+            let rollup = match of_file(self, file, &range, wanted, goes_on) {
+                Err(LakeError::Stopping) => return Ok(()),
+                rollup => rollup,
+            };
             if !take(&rollup.map_err(|error| (Some(Arc::clone(file)), error))?) {
                 return Ok(());
             }
@@ -59,7 +68,13 @@ impl Snapshot {
     }
 }
 
-fn of_file(snapshot: &Snapshot, file: &FileEntry, range: &TimeRange, wanted: Wanted<'_>) -> Result<Rollup, LakeError> {
+fn of_file(
+    snapshot: &Snapshot,
+    file: &FileEntry,
+    range: &TimeRange,
+    wanted: Wanted<'_>,
+    goes_on: &dyn Fn() -> bool,
+) -> Result<Rollup, LakeError> {
     let is_covered = range.contains(file.zone.min_time) && range.contains(file.zone.max_time);
     let found = match wanted {
         Wanted::Figures if is_covered => sections_of(file, &[TOTALS])
@@ -74,7 +89,7 @@ fn of_file(snapshot: &Snapshot, file: &FileEntry, range: &TimeRange, wanted: Wan
             metrics::counter!(metric::LAKE_INDEX_MISSES).increment(1);
             let opened = snapshot.open_file(file)?;
             snapshot.check(file)?;
-            Ok(of_opened(file, opened)?.within(range))
+            Ok(of_opened(file, opened, goes_on)?.within(range))
         }
     }
 }
@@ -105,12 +120,12 @@ pub(crate) fn check(file: &FileEntry) -> Result<(), LakeError> {
 
 /// What the files of a merge come to together. Blocking.
 pub(crate) fn of_inputs(inputs: &[Arc<FileEntry>]) -> Result<Rollup, LakeError> {
-    Ok(Rollup::sum(inputs.iter().map(|input| as_written(input)).collect::<Result<_, _>>()?))
+    Ok(Rollup::sum(inputs.iter().map(|input| as_written(input, &input.path)).collect::<Result<_, _>>()?))
 }
 
-/// The roll-up of a file that is on disk, counted from its rows only when it has none: those do not know of calls between
-/// it and other files. Blocking.
-pub(crate) fn as_written(file: &FileEntry) -> Result<Rollup, LakeError> {
+/// The roll-up of a file whose rows lie at `rows`, counted from them only when it has none: those do not know of calls
+/// between it and other files. Blocking.
+pub(crate) fn as_written(file: &FileEntry, rows: &Path) -> Result<Rollup, LakeError> {
     // a disk that does not answer now is no reason to count anew for good
     match sidecar::open(file, &[TOTALS]) {
         Err(error @ LakeError::Disk { .. }) if file.index_path().exists() => return Err(error),
@@ -124,15 +139,11 @@ pub(crate) fn as_written(file: &FileEntry) -> Result<Rollup, LakeError> {
         file = file.name,
         "counts are missing or damaged and made from the rows, without calls to other files"
     );
-    of_rows(file)
+    of_opened(file, File::open(rows).map_err(LakeError::disk("open", rows))?, &|| true)
 }
 
-/// Counts the rows of a file that is on disk. Calls between it and other files are not in. Blocking.
-pub(crate) fn of_rows(file: &FileEntry) -> Result<Rollup, LakeError> {
-    of_opened(file, File::open(&file.path).map_err(LakeError::disk("open", &file.path))?)
-}
-
-fn of_opened(file: &FileEntry, opened: File) -> Result<Rollup, LakeError> {
+/// Counts the rows of a file. Calls between it and other files are not in.
+fn of_opened(file: &FileEntry, opened: File, goes_on: &dyn Fn() -> bool) -> Result<Rollup, LakeError> {
     let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(opened, file.reader_options());
     let reader = reader.map_err(LakeError::read(&file.path))?;
     let stored = Signal::Spans.stored_schema();
@@ -148,7 +159,7 @@ fn of_opened(file: &FileEntry, opened: File) -> Result<Rollup, LakeError> {
     for batch in reader.map_err(LakeError::read(&file.path))? {
         let batch: RecordBatch = batch.map_err(|error| LakeError::read(&file.path)(error.into()))?;
         let batch = promoted.as_ref().map_or(Ok(batch.clone()), |promoted| promoted.restore(&batch))?;
-        let (counted, next) = count(&[&[conform(&batch, &schema)?]], &callers)?;
+        let (counted, next) = count(&[&[conform(&batch, &schema)?]], &callers, goes_on)?;
         callers = next;
         rollup = Rollup::sum(std::iter::once(rollup).chain(counted).collect());
     }

@@ -1,5 +1,8 @@
 //! Roll-ups survive being written, and add up.
 
+use std::sync::Arc;
+
+use super::callers::{Flushed, MAX_ALL_SPANS, MAX_SILENT_FLUSHES, Owner};
 use super::wire::{Blocks, Totals};
 use super::*;
 
@@ -118,4 +121,42 @@ fn a_range_is_taken_in_whole_steps() {
     assert_eq!(whole_steps(&range), TimeRange { start: at(STEP_NANOS), end: at(3 * STEP_NANOS) });
     let before_1970 = TimeRange { start: at(-1), end: at(1) };
     assert_eq!(whole_steps(&before_1970), TimeRange { start: at(-STEP_NANOS), end: at(STEP_NANOS) });
+}
+
+/// What is remembered of a tenant whose last flush had so many spans.
+fn callers(spans: usize) -> Callers {
+    let owner = Owner { service: 0, row: 0, is_answered: false, is_calling: false };
+    let owners = (0..spans as u64).map(|span| (span, owner)).collect();
+    let flushed = Flushed { names: vec![Arc::from("shop")], owners, ..Flushed::default() };
+    Callers::default().after(flushed, Vec::new(), Vec::new())
+}
+
+fn tenant(number: usize) -> model::TenantId {
+    format!("tenant-{number}").parse().unwrap()
+}
+
+#[test]
+fn a_tenant_that_is_silent_is_forgotten_after_a_while() {
+    let mut remembered = Remembered::default().after([(tenant(0), callers(10))]);
+    for _ in 0..MAX_SILENT_FLUSHES {
+        remembered = remembered.after([(tenant(1), callers(1))]);
+        assert_eq!(remembered.of(&tenant(0)).sizes().0, 10);
+    }
+    remembered = remembered.after([(tenant(1), callers(1))]);
+    assert_eq!((remembered.of(&tenant(0)).sizes().0, remembered.sizes().0), (0, 1));
+}
+
+#[test]
+fn many_tenants_together_are_bounded_and_the_most_silent_goes_first() {
+    let quarter = callers(MAX_ALL_SPANS / 4);
+    let mut remembered = Remembered::default();
+    for number in 0..4 {
+        remembered = remembered.after([(tenant(number), quarter.clone())]);
+    }
+    // the first one speaks again, so that the second one is the most silent
+    remembered = remembered.after([(tenant(0), quarter.clone())]);
+    assert_eq!(remembered.sizes().0, MAX_ALL_SPANS);
+    remembered = remembered.after([(tenant(4), quarter.clone())]);
+    let known: Vec<bool> = (0..5).map(|number| remembered.of(&tenant(number)).sizes().0 > 0).collect();
+    assert_eq!(known, [true, false, true, true, true]);
 }

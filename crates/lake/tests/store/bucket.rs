@@ -4,6 +4,7 @@
 
 use std::convert::Infallible;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ pub struct Faults {
     pub is_down: bool,
     /// So many writes are done and never answered.
     pub unanswered: usize,
+    /// One in so many writes is done and never answered; 0 is none.
+    pub unanswered_every: usize,
     /// Every answer comes so late.
     pub delay: Duration,
     /// Of so many files only half the body comes before the connection ends.
@@ -52,6 +55,8 @@ pub struct Bucket {
 
 struct Shared {
     faults: Mutex<Faults>,
+    /// Writes so far.
+    written: AtomicUsize,
     /// Method and path of every request.
     seen: Mutex<Vec<String>>,
     s3: S3Service,
@@ -64,7 +69,12 @@ impl Bucket {
         std::fs::create_dir(&folder).unwrap();
         let mut s3 = S3ServiceBuilder::new(s3s_fs::FileSystem::new(dir.path()).unwrap());
         s3.set_auth(SimpleAuth::from_single(KEY_ID, SECRET));
-        let shared = Arc::new(Shared { faults: Mutex::default(), seen: Mutex::default(), s3: s3.build() });
+        let shared = Arc::new(Shared {
+            faults: Mutex::default(),
+            written: AtomicUsize::new(0),
+            seen: Mutex::default(),
+            s3: s3.build(),
+        });
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let (tell, told) = std::sync::mpsc::channel();
         let serving = Arc::clone(&shared);
@@ -91,6 +101,16 @@ impl Bucket {
     /// Requests since the last call, as `GET /events/prefix/name`.
     pub fn take_seen(&self) -> Vec<String> {
         std::mem::take(&mut self.shared.seen.lock().unwrap())
+    }
+}
+
+impl Shared {
+    /// Whether the answer to this write never comes.
+    fn keeps_quiet(&self) -> bool {
+        let mut faults = self.faults.lock().unwrap();
+        let written = self.written.fetch_add(1, Ordering::SeqCst) + 1;
+        let is_turn = faults.unanswered_every > 0 && written.is_multiple_of(faults.unanswered_every);
+        is_turn || take_one(&mut faults.unanswered)
     }
 }
 
@@ -143,7 +163,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
         Ok(response) => response,
         Err(error) => return Ok(plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{error:?}"))),
     };
-    if is_write && take_one(&mut shared.faults.lock().unwrap().unanswered) {
+    if is_write && shared.keeps_quiet() {
         std::future::pending::<()>().await;
     }
     if !response.status().is_success() || !(is_file || is_list) {

@@ -1,7 +1,12 @@
 //! Crashes and refusals at each step of a flush, and damage between two starts.
 
-use lake::LakeError;
-use model::{Lsn, Signal};
+use std::cell::Cell;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, FixedSizeBinaryArray, RecordBatch};
+use lake::{LakeError, Wanted};
+use model::signal::{self, span};
+use model::{EventBatch, Lsn, Signal};
 use runtime::ErrorKind;
 
 use crate::support::*;
@@ -113,6 +118,75 @@ async fn a_commit_reported_as_failed_that_is_there_is_adopted() {
     assert_eq!(lake.flush().await.unwrap(), Lsn(1));
     assert_eq!(positions(&all(&lake, Signal::Spans)), whole([1], 5));
     assert_eq!(all(&lake, Signal::Spans).batches.len(), 0);
+}
+
+/// The same batch, each row of it the child of a row of the batch at `parents`, which has the same events.
+fn children_of(parents: u64, batch: EventBatch) -> EventBatch {
+    let of_parents = spans(parents, &events(NOW, batch.records.num_rows())).records;
+    let ids = of_parents.column_by_name(signal::SPAN_ID).unwrap().as_fixed_size_binary();
+    let rows = ids.len();
+    // its neighbour, which is of another service and, five to a trace, of the same trace
+    let parents = (0..rows).map(|row| ids.value(row / 5 * 5 + (row + 1) % 5));
+    let parents = FixedSizeBinaryArray::try_from_iter(parents).unwrap();
+    let schema = batch.records.schema();
+    let mut columns = batch.records.columns().to_vec();
+    columns[schema.index_of(span::PARENT_SPAN_ID).unwrap()] = Arc::new(parents);
+    EventBatch { records: RecordBatch::try_new(schema, columns).unwrap(), ..batch }
+}
+
+/// Calls between services that the rows in memory come to.
+fn calls_in_memory(lake: &lake::Lake) -> i64 {
+    let mut snapshot = all(lake, Signal::Spans);
+    snapshot.files.clear();
+    let mut calls = 0;
+    let range = snapshot.range;
+    let read = snapshot.roll_up(&range, Wanted::Figures, &|| true, &mut |rollup| {
+        let inside = rollup.calls.iter().filter(|(call, _)| !call.is_outside);
+        calls += inside.flat_map(|(_, cells)| cells).map(|cell| cell.count).sum::<i64>();
+        true
+    });
+    read.unwrap();
+    calls
+}
+
+#[tokio::test]
+async fn calls_are_counted_across_a_commit_that_was_reported_as_failed() {
+    let mut counted = Vec::new();
+    for is_reported_as_failed in [false, true] {
+        let place = Place::new();
+        let lake = place.open().await;
+        lake.insert(spans(1, &events(NOW, 20)));
+        if is_reported_as_failed {
+            place.meddle(REFUSE).await;
+            assert!(lake.flush().await.is_err());
+            place.meddle(ALLOW).await;
+            let other = place.open().await;
+            other.insert(spans(1, &events(NOW, 20)));
+            other.flush().await.unwrap();
+        }
+        lake.flush().await.unwrap();
+        lake.insert(children_of(1, spans(2, &events(NOW, 20))));
+        counted.push(calls_in_memory(&lake));
+    }
+    assert!(counted[0] > 0 && counted[0] == counted[1], "{counted:?}");
+}
+
+#[tokio::test]
+async fn counting_ends_when_whoever_asked_does_not_want_it_any_more() {
+    let place = Place::new();
+    let lake = place.open().await;
+    lake.insert(spans(1, &events(NOW, 20_000)));
+    let snapshot = all(&lake, Signal::Spans);
+    for looks in 0..3 {
+        let left = Cell::new(looks);
+        let goes_on = || left.replace(left.get() - 1) > 0;
+        let mut taken = 0;
+        let read = snapshot.roll_up(&snapshot.range, Wanted::Figures, &goes_on, &mut |_| {
+            taken += 1;
+            true
+        });
+        assert!(read.is_ok() && taken == 0 && left.get() == -1, "{looks}: {taken} taken");
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,10 @@
 mod bucket;
 mod crash;
 mod damage;
+/// The same as the end-to-end tests have.
+#[expect(dead_code, reason = "not all of it is needed here")]
+#[path = "../../../../tests/e2e/dice.rs"]
+mod dice;
 mod encrypted;
 mod files;
 mod hammer;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lake::{FileEntry, Inspection, Lake, LakeError, Level, ObjectStore, Settings};
+use lake::{Fault, FileEntry, Inspection, Lake, LakeError, Level, ObjectStore, Settings};
 use model::Signal;
 use model::time::NANOS_PER_SEC;
 use runtime::KeyRing;
@@ -321,9 +321,10 @@ async fn strays_go_after_a_day_and_nothing_else_does() {
 async fn a_prefix_belongs_to_one_lake_and_an_old_writer_moves_nothing() {
     let (place, bucket) = (Place::new(), Bucket::start());
     let lake = lake_of(&place, &bucket, 1, 0).await;
-    offload(&lake).await;
+    // it was opened while the prefix was nobody's
     let other = Place::new();
     let stranger = lake_of(&other, &bucket, 1, 0).await;
+    offload(&lake).await;
     let error = stranger.offload_once().await.unwrap_err();
     assert!(matches!(error, LakeError::Foreign { .. }), "{error}");
     assert!(matches!(stranger.sweep_store().await.unwrap_err(), LakeError::Foreign { .. }));
@@ -386,4 +387,150 @@ async fn an_inspection_fetches_what_it_compares_and_leaves_nothing() {
     let (rebuilt, verified) = tokio::task::spawn_blocking(work).await.unwrap();
     assert!(rebuilt.is_empty() && verified.is_empty(), "{rebuilt:?} {verified:?}");
     assert!(files[0].index_path().exists() && files.iter().all(|file| !file.path.exists()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prefix_of_another_lake_is_refused_by_name_and_never_read() {
+    let (mine, theirs, bucket) = (Place::new(), Place::new(), Bucket::start());
+    let lake = lake_of(&mine, &bucket, 1, 0).await;
+    offload(&lake).await;
+    drop(lake);
+    let elsewhere = || ObjectStore { url: format!("s3://{NAME}/theirs"), ..store(&bucket) };
+    let lake = theirs.open_with(with(&theirs, elsewhere())).await;
+    lake.insert(spans(1, &events(NOW, 40)));
+    lake.flush().await.unwrap();
+    offload(&lake).await;
+    drop(lake);
+    let wrong = with(&mine, elsewhere());
+    let refused = Lake::open(wrong.clone(), mine.database().await, mine.clock.clone()).await.unwrap_err();
+    assert!(matches!(refused, LakeError::Foreign { .. }) && refused.to_string().contains("theirs"), "{refused}");
+    let stranger = Place::new();
+    let nameless = with(&stranger, elsewhere());
+    let refused = Lake::open(nameless, stranger.database().await, stranger.clock.clone()).await.unwrap_err();
+    assert!(matches!(refused, LakeError::Foreign { .. }), "one that has put nothing anywhere: {refused}");
+    // a store that is down keeps nobody from starting, and is asked before it is read
+    bucket.fault(|faults| faults.is_down = true);
+    let lake = mine.open_with(wrong).await;
+    fs::remove_file(&all(&lake, Signal::Spans).files[0].path).ok();
+    bucket.fault(|faults| faults.is_down = false);
+    let error = read_all(&lake).await.unwrap_err();
+    assert!(matches!(error, LakeError::Foreign { .. }) && !error.is_damage(), "{error}");
+    drop(lake);
+    let inspection = Inspection::open(&mine.lake_dir(), mine.database().await, KeyRing::default()).await.unwrap();
+    let inspection = inspection.with_store(&elsewhere()).unwrap();
+    let faults = tokio::task::spawn_blocking(move || inspection.verify(|_| {})).await.unwrap();
+    assert!(matches!(faults[..], [Fault { error: LakeError::Foreign { .. }, .. }]), "{faults:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_inspection_leaves_the_copy_that_the_server_fetched_meanwhile() {
+    let (place, bucket) = (Place::new(), Bucket::start());
+    let lake = lake_of(&place, &bucket, 1, 0).await;
+    offload(&lake).await;
+    let file = all(&lake, Signal::Spans).files[0].clone();
+    drop(lake);
+    let lake = place.open_with(with(&place, store(&bucket))).await;
+    assert!(!file.path.exists());
+    let inspection = Inspection::open(&place.lake_dir(), place.database().await, KeyRing::default()).await.unwrap();
+    let inspection = inspection.with_store(&store(&bucket)).unwrap();
+    bucket.take_seen();
+    bucket.fault(|faults| faults.delay = Duration::from_millis(500));
+    let seen = Arc::new(bucket);
+    let (watched, reader, wanted) = (Arc::clone(&seen), lake.clone(), file.clone());
+    let verified = tokio::task::spawn_blocking(move || {
+        let mut fetched = None;
+        let faults = inspection.verify(|_| {
+            // the server begins first, so that its copy is there before the inspection is done with its own
+            let (reader, wanted) = (reader.clone(), wanted.clone());
+            let runtime = tokio::runtime::Handle::current();
+            fetched = Some(runtime.spawn(async move { read(&reader, &wanted).await }));
+            while !watched.take_seen().iter().any(|seen| seen.starts_with("GET") && seen.ends_with(".parquet")) {
+                std::thread::yield_now();
+            }
+        });
+        (faults, fetched.unwrap())
+    });
+    let (faults, fetched) = verified.await.unwrap();
+    assert!(faults.is_empty(), "{faults:?}");
+    assert_eq!(fetched.await.unwrap().unwrap(), whole([1], 40));
+    assert!(file.path.exists(), "the server counts on its copy");
+    assert_eq!(fs::read_dir(place.lake_dir().join(".fetched")).unwrap().count(), 0, "and the inspection's is gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_scrubber_is_no_reader_and_keeps_no_copy() {
+    let (place, bucket) = (Place::new(), Bucket::start());
+    let lake = lake_of(&place, &bucket, 3, u64::MAX).await;
+    offload(&lake).await;
+    let files = all(&lake, Signal::Spans).files;
+    drop(lake);
+    let two = files[0].bytes + files[1].bytes + 100;
+    let lake = place.open_with(with(&place, ObjectStore { cache_bytes: two, ..store(&bucket) })).await;
+    for file in [&files[1], &files[0]] {
+        read(&lake, file).await.unwrap();
+    }
+    place.clock.advance(25 * HOUR);
+    while lake.scrub_once().await.unwrap().is_some() {}
+    read(&lake, &files[2]).await.unwrap();
+    let is_here: Vec<bool> = files.iter().map(|file| file.path.exists()).collect();
+    assert_eq!(is_here, [true, false, true], "what was read longest ago went");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_cannot_be_read_keeps_no_other_from_moving() {
+    let (place, bucket) = (Place::new(), Bucket::start());
+    let lake = place.open_with(with(&place, store(&bucket))).await;
+    for lsn in 1..=3 {
+        lake.insert(spans(lsn, &events(NOW.plus(lsn as i64 * NANOS_PER_SEC), 40)));
+        lake.flush().await.unwrap();
+        place.clock.advance(Duration::from_secs(1));
+    }
+    let oldest = all(&lake, Signal::Spans).files.pop().unwrap();
+    let bytes = fs::read(&oldest.path).unwrap();
+    fs::remove_file(&oldest.path).unwrap();
+    // opens, and cannot be read
+    fs::create_dir(&oldest.path).unwrap();
+    let mut refused = 0;
+    for _ in 0..4 {
+        match lake.offload_once().await {
+            Err(error @ LakeError::Disk { .. }) => {
+                assert!(!error.is_damage() && error.to_string().contains(&oldest.name), "{error}");
+                refused += 1;
+            }
+            moved => assert!(moved.unwrap().is_some()),
+        }
+    }
+    assert_eq!((refused, objects(&bucket).len()), (2, 2), "the others go, and it is tried again when they have");
+    fs::remove_dir(&oldest.path).unwrap();
+    fs::write(&oldest.path, bytes).unwrap();
+    assert_eq!(offload(&lake).await, 1);
+    assert_eq!(read_all(&lake).await.unwrap(), whole(1..=3, 40));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_whose_file_was_quarantined_on_its_way_is_what_is_read_from_then_on() {
+    let (place, bucket) = (Place::new(), Bucket::start());
+    let lake = lake_of(&place, &bucket, 1, u64::MAX).await;
+    let file = all(&lake, Signal::Spans).files[0].clone();
+    bucket.take_seen();
+    bucket.fault(|faults| faults.delay = Duration::from_millis(300));
+    let mover = lake.clone();
+    let mut moving = tokio::task::JoinSet::new();
+    moving.spawn(async move { mover.offload_once().await });
+    while !bucket.take_seen().iter().any(|seen| seen.starts_with("PUT") && seen.ends_with(".parquet")) {
+        tokio::task::yield_now().await;
+    }
+    let mut bytes = fs::read(&file.path).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&file.path, bytes).unwrap();
+    lake.quarantine(&file, "its bytes changed").await.unwrap();
+    moving.join_next().await.unwrap().unwrap().unwrap();
+    assert_eq!(objects(&bucket).len(), 1, "it may be all there is of its rows");
+    bucket.fault(|faults| faults.delay = Duration::ZERO);
+    drop(lake);
+    let lake = place.open_with(with(&place, store(&bucket))).await;
+    assert_eq!(all(&lake, Signal::Spans).missing, []);
+    let (checked, entry) = (lake.clone(), file.clone());
+    tokio::task::spawn_blocking(move || checked.check(&entry)).await.unwrap().unwrap();
+    assert_eq!(read_all(&lake).await.unwrap(), whole([1], 40));
 }

@@ -12,6 +12,7 @@ use model::{Lsn, Signal, TimeRange};
 use runtime::{Clock, Database};
 use tokio::task::JoinSet;
 
+use crate::dice::Dice;
 use crate::support::*;
 
 /// Cases of a short run and of a full one.
@@ -20,39 +21,22 @@ const CASES: (u64, u64) = (120, 5_000);
 /// Damaged catalogs that are opened at the same time.
 const AT_ONCE: usize = 32;
 
-/// SplitMix64.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.roll() % end.max(1) as u64) as usize
-    }
-
-    /// Cuts bytes short, changes some bits, or zeroes a block; never leaves them as they are.
-    fn damage(&mut self, bytes: &mut Vec<u8>) {
-        let before = bytes.clone();
-        while *bytes == before {
-            let at = self.below(bytes.len());
-            match self.below(5) {
-                0 => bytes.truncate(at),
-                1 => {
-                    let end = (at + 512).min(bytes.len());
-                    bytes[at..end].fill(0);
-                }
-                2 => bytes[at] = self.roll() as u8,
-                _ => (0..=self.below(3)).for_each(|_| {
-                    let at = self.below(bytes.len());
-                    bytes[at] ^= 1 << self.below(8);
-                }),
+/// Cuts bytes short, changes some bits, or zeroes a block; never leaves them as they are.
+fn damage(dice: &mut Dice, bytes: &mut Vec<u8>) {
+    let before = bytes.clone();
+    while *bytes == before {
+        let at = dice.below(bytes.len());
+        match dice.below(5) {
+            0 => bytes.truncate(at),
+            1 => {
+                let end = (at + 512).min(bytes.len());
+                bytes[at..end].fill(0);
             }
+            2 => bytes[at] = dice.roll() as u8,
+            _ => (0..=dice.below(3)).for_each(|_| {
+                let at = dice.below(bytes.len());
+                bytes[at] ^= 1 << dice.below(8);
+            }),
         }
     }
 }
@@ -183,10 +167,10 @@ async fn a_damaged_file_never_answers_and_the_scrubber_finds_every_one() {
     let source = Source::write().await;
     let victims = source.victims("parquet");
     for seed in 0..cases() {
-        let mut dice = Dice(seed);
+        let mut dice = Dice::new(seed);
         let victim = victims[dice.below(victims.len())];
         let mut bytes = source.files[victim].clone();
-        dice.damage(&mut bytes);
+        damage(&mut dice, &mut bytes);
         let dir = source.copy(victim, &bytes);
         let (lake, clock, _) = source.open(dir.path()).await.unwrap();
         let what = format!("seed {seed}, {}", victim.display());
@@ -207,10 +191,10 @@ async fn a_damaged_index_never_hides_a_row_and_is_found() {
     let victims = source.victims("idx");
     let mut scanned = 0;
     for seed in 0..cases() {
-        let mut dice = Dice(seed ^ 0x1d);
+        let mut dice = Dice::new(seed ^ 0x1d);
         let victim = victims[dice.below(victims.len())];
         let mut bytes = source.files[victim].clone();
-        dice.damage(&mut bytes);
+        damage(&mut dice, &mut bytes);
         let dir = source.copy(victim, &bytes);
         let (lake, _, database) = source.open(dir.path()).await.unwrap();
         let what = format!("seed {seed}, {}", victim.display());
@@ -236,7 +220,7 @@ async fn a_damaged_index_never_hides_a_row_and_is_found() {
         }
         let snapshot = all(&lake, Signal::Spans);
         let mut counted = 0;
-        let rolled = snapshot.roll_up(&snapshot.range, Wanted::Figures, &mut |rollup| {
+        let rolled = snapshot.roll_up(&snapshot.range, Wanted::Figures, &|| true, &mut |rollup| {
             let cells = rollup.operations.iter().flat_map(|(_, cells)| cells);
             counted += cells.map(|cell| cell.count).sum::<i64>();
             true
@@ -254,7 +238,7 @@ async fn a_damaged_index_never_hides_a_row_and_is_found() {
 async fn judge(source: &Source, seed: u64) -> &'static str {
     let victim = Path::new("catalog.db");
     let mut bytes = source.files[victim].clone();
-    Dice(seed ^ 0xca7).damage(&mut bytes);
+    damage(&mut Dice::new(seed ^ 0xca7), &mut bytes);
     let dir = source.copy(victim, &bytes);
     match source.open(dir.path()).await {
         Err(_) => "refused",

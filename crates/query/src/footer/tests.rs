@@ -28,3 +28,17 @@ fn what_is_larger_than_the_shelf_is_not_kept() {
     shelf.get("big", |_| 2_000, || Ok(())).unwrap();
     assert_eq!(shelf.kept().bytes, 0);
 }
+
+#[test]
+fn an_index_that_was_caught_while_another_was_reading_it_is_not_put_back() {
+    let footers = Footers::new(100_000, 1);
+    let shelf: Shelf<Option<u8>> = Shelf::new(1_000);
+    let answer = |load: &dyn Fn() -> Option<u8>| *footers.believed_in("a", &shelf, |_| 1, || Ok(load()));
+    let caught = || {
+        footers.distrust("a");
+        shelf.put("a", None);
+        Some(1)
+    };
+    assert_eq!(answer(&caught), None, "caught after it was read");
+    assert_eq!(answer(&|| Some(2)), None, "and it stays away");
+}

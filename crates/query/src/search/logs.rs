@@ -117,7 +117,7 @@ impl Query {
         let range = cursor.map_or(search.range, |cursor| cursor.frame.range);
         let Asked { conditions, needs } = Asked::of(&search, &range, self.limits())?;
         let tenant = tenant.clone();
-        self.run("logs", move |inner, _deadline| async move {
+        self.run("logs", move |inner, deadline| async move {
             let snapshot = inner.snapshot(&tenant, Signal::Logs, range);
             let through = cursor.map_or_else(|| newest_lsn(&snapshot), |cursor| cursor.frame.through);
             let mut conditions = conditions;
@@ -125,7 +125,7 @@ impl Query {
                 conditions.push(came_by(through));
             }
             let frame = Frame { range, through };
-            let narrowed = narrow(&inner, snapshot, needs).await?;
+            let narrowed = narrow(&inner, snapshot, needs, deadline).await?;
             page(&inner, &narrowed, conditions, frame, cursor, &search).await
         })
         .await
@@ -139,9 +139,9 @@ impl Query {
         let range = search.range;
         let Asked { conditions, needs } = Asked::of(&search, &range, self.limits())?;
         let tenant = tenant.clone();
-        self.run("log_count", move |inner, _deadline| async move {
+        self.run("log_count", move |inner, deadline| async move {
             let snapshot = inner.snapshot(&tenant, Signal::Logs, range);
-            let (snapshot, slices) = narrow(&inner, snapshot, needs).await?;
+            let (snapshot, slices) = narrow(&inner, snapshot, needs, deadline).await?;
             let table = SnapshotTable::new(&snapshot, Selectivity::Selective).of_slices(&slices);
             if table.is_empty() {
                 return Ok(0);

@@ -162,7 +162,8 @@ impl Query {
             let through = cursor.map_or_else(|| newest_lsn(&snapshot), |cursor| cursor.frame.through);
             let predicate = all([conditions, vec![in_range(Signal::Spans, &range), came_by(through)]].concat());
             let frame = Frame { range, through };
-            let (snapshot, slices) = narrow(&inner, snapshot, needs_of(&search.filters, Signal::Spans)?).await?;
+            let (snapshot, slices) =
+                narrow(&inner, snapshot, needs_of(&search.filters, Signal::Spans)?, deadline).await?;
             let snapshot = Arc::new(snapshot);
             let limit = search.limit;
             let walk = Walk { inner, tenant, snapshot, slices, predicate, frame, cursor, limit, deadline };

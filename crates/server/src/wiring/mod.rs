@@ -333,7 +333,7 @@ fn checks(ground: &Ground) -> Vec<api::Check> {
         check(
             "log",
             Arc::new(move || {
-                verdict(health.is_healthy(), "writable", "an fsync failed; restart after mending the disk")
+                verdict(health.is_healthy(), "writable", "a write or an fsync failed; restart after mending the disk")
             }),
         ),
         check(

@@ -3,6 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at the first thing that is wrong")]
 
 mod damage;
+/// The same as the end-to-end tests have.
+#[expect(dead_code, reason = "not all of it is needed here")]
+#[path = "../../../../tests/e2e/dice.rs"]
+mod dice;
 mod encrypted;
 mod format;
 mod log;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use wal::{Entry, Recovery};
 
+use crate::dice::Dice;
 use crate::{frame, lsns, open, read_all, segments};
 
 /// Cases of a short run and of a full one.
@@ -18,23 +19,6 @@ const CASES: (u64, u64) = (250, 5_000);
 const HEADER_BYTES: u64 = 64;
 /// Damage comes in disk blocks as well as in bits.
 const BLOCK_BYTES: usize = 512;
-
-/// SplitMix64.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.roll() % end.max(1) as u64) as usize
-    }
-}
 
 fn cases() -> u64 {
     let is_full = std::env::var("TRACEHOUND_FAULTS").is_ok_and(|form| form == "full");
@@ -55,7 +39,7 @@ impl Source {
         let (dir, live) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (wal, _) = open(live.path());
         let (mut frames, mut places) = (BTreeMap::new(), BTreeMap::new());
-        let mut dice = Dice(7);
+        let mut dice = Dice::new(7);
         let mut end_of: BTreeMap<PathBuf, u64> = BTreeMap::new();
         for index in 0..45_u8 {
             let payload: Vec<u8> = (0..500 + dice.below(3_000)).map(|_| dice.roll() as u8).collect();
@@ -133,7 +117,7 @@ async fn torn_short_and_zeroed_tails_cost_nothing_that_was_synced() {
     assert!(last.len() > 3, "the last segment has a tail");
     let (mut torn, mut cut_off) = (0, 0);
     for seed in 0..cases() {
-        let mut dice = Dice(seed);
+        let mut dice = Dice::new(seed);
         let dir = scratch();
         copy(source.dir.path(), dir.path());
         let path = dir.path().join(source.last_segment());
@@ -179,7 +163,7 @@ async fn changed_bytes_anywhere_are_seen_and_cost_only_the_frames_they_are_in() 
     let source = Source::write().await;
     let (mut seen, mut in_frames) = (0, 0);
     for seed in 0..cases() {
-        let mut dice = Dice(seed ^ 0xb17);
+        let mut dice = Dice::new(seed ^ 0xb17);
         let dir = scratch();
         copy(source.dir.path(), dir.path());
         let files = segments(dir.path());
