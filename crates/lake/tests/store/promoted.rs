@@ -1,7 +1,7 @@
 //! Columns of attributes in merged files: which there are, that they stay the same, and that nobody can have too many.
 
 use arrow::array::{ArrayRef, AsArray, ListBuilder, RecordBatch, StringBuilder};
-use lake::{Inspection, Lake, Promoted};
+use lake::{Inspection, Lake, Promoted, ValueIndex, value_hash};
 use model::attribute::{Value, entry};
 use model::signal::ATTRS_REST;
 use model::{EventBatch, Signal};
@@ -98,6 +98,25 @@ async fn what_one_row_in_a_hundred_has_gets_a_column_of_its_type() {
             let found: Vec<_> = found.as_string::<i32>().iter().flatten().collect();
             assert_eq!(found, entries(*row as usize), "row {row}");
         }
+    }
+}
+
+#[tokio::test]
+async fn an_index_made_anew_knows_the_values_of_columns() {
+    let place = Place::new();
+    let lake = place.open().await;
+    let often = |row: usize| vec![text("often", &format!("v{row}"))];
+    assert_eq!(merged(&lake, 1, 50, often).await, ["attr:s:often"]);
+    let file = all(&lake, Signal::Spans).files[0].clone();
+    let written = std::fs::read(file.index_path()).unwrap();
+    std::fs::remove_file(file.index_path()).unwrap();
+    let inspection = Inspection::open(&place.lake_dir(), place.database().await, KeyRing::default()).await.unwrap();
+    assert!(inspection.rebuild_indexes(|_| {}).is_empty());
+    assert_eq!(std::fs::read(file.index_path()).unwrap().len(), written.len());
+    let values = ValueIndex::open(&file).unwrap().unwrap();
+    for row in 0..50 {
+        let wanted = vec![vec![value_hash(lake::Place::Entry, "", &text("often", &format!("v{row}")))]];
+        assert_eq!(values.groups_with(&wanted), [true], "row {row}");
     }
 }
 
