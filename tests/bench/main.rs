@@ -20,6 +20,7 @@ mod peer_logs;
 mod prost_path;
 mod quota;
 mod step;
+mod storing;
 mod tls;
 mod usage;
 
@@ -34,7 +35,8 @@ use crate::corpus::{Corpus, SEED};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What can be asked for, in the order in which all of it is run.
-const SECTIONS: [&str; 9] = ["decode", "ingest", "overload", "collector", "tls", "lake", "files", "logs", "minute"];
+const SECTIONS: [&str; 10] =
+    ["decode", "ingest", "overload", "collector", "tls", "storing", "lake", "files", "logs", "minute"];
 
 /// Where the two sides of a benchmark run, as taskset(1) names it.
 struct Cores {
@@ -80,6 +82,7 @@ fn main() -> Result<()> {
             "collector" => collector::run(&corpus)?,
             "tls" => tls::run(&corpus)?,
             "lake" => lake::run(&corpus)?,
+            "storing" => storing::run()?,
             "files" => files::run()?,
             "logs" => logs::run()?,
             "memory" => memtable::run(&corpus)?,

@@ -174,12 +174,18 @@ impl Scene {
         Ok(Self { server, clients, addrs, _folder: folder })
     }
 
-    /// The well-behaved client alone, and with each flood beside it.
+    /// How long the well-behaved client waits when it is alone.
+    fn calm(&self, is_grpc: bool) -> Result<Duration> {
+        Ok(p99(&well_behaved(&self.server, &self.clients[usize::from(is_grpc)], is_grpc, ATTACK)?))
+    }
+
+    /// The well-behaved client alone, with each flood beside it, and alone again: a disk is not as quick at all times.
     fn under(&self, floods: &[(&str, Pieces)]) -> Result<()> {
         for (is_grpc, addr) in [(false, self.addrs[0]), (true, self.addrs[1])] {
             let client = &self.clients[usize::from(is_grpc)];
-            let calm = p99(&well_behaved(&self.server, client, is_grpc, ATTACK)?);
+            let calm = self.calm(is_grpc)?;
             let before = descriptors(&self.server)?;
+            let mut attacked = Vec::new();
             for (what, pieces) in floods {
                 let stop = AtomicBool::new(false);
                 let (times, cut, most) = std::thread::scope(|scope| {
@@ -194,8 +200,10 @@ impl Scene {
                 ensure!(most < before + 200, "{what}: {most} descriptors, {before} before");
                 let transport = if is_grpc { "gRPC" } else { "HTTP" };
                 println!("{what} over {transport}: cut off {cut} times, {} requests beside it", times.len());
-                assert_unhurt(what, calm, p99(&times))?;
+                attacked.push((what, p99(&times)));
             }
+            let calm = calm.max(self.calm(is_grpc)?);
+            attacked.into_iter().try_for_each(|(what, p99)| assert_unhurt(what, calm, p99))?;
         }
         Ok(())
     }
@@ -215,7 +223,7 @@ fn otlp_33_floods_of_frames_are_cut_off_and_hurt_nobody_else() -> Result<()> {
 #[test]
 fn otlp_46_slow_bodies_and_idle_connections_hurt_nobody_else() -> Result<()> {
     let scene = Scene::open()?;
-    let calm = p99(&well_behaved(&scene.server, &scene.clients[0], false, ATTACK)?);
+    let calm = scene.calm(false)?;
     let before = descriptors(&scene.server)?;
 
     let mut slow = Vec::new();
@@ -242,6 +250,7 @@ fn otlp_46_slow_bodies_and_idle_connections_hurt_nobody_else() -> Result<()> {
     stop.store(true, Ordering::SeqCst);
     dribble.join().expect("no attacker panics");
     ensure!(sent.load(Ordering::SeqCst) > 200, "the bodies did move");
+    let calm = calm.max(scene.calm(false)?);
     assert_unhurt("200 slow bodies", calm, p99(&times))?;
 
     let mut idle = Vec::new();
