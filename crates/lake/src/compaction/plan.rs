@@ -2,8 +2,9 @@
 //!
 //! Files of one hour are taken in log order and never across one another, so that the log range of a merged file covers
 //! its inputs and nothing else. While events of an hour come in, files of a flush are merged when there are enough of them
-//! or the first has waited; when it is over and nothing more comes, everything is merged to level 2. What is as large as files become is left alone. A
-//! row is written three times at most, but for stragglers.
+//! or the first has waited; when it is over and nothing more comes, everything is merged to level 2. What is as large as
+//! files become is left alone. A row is written three times at most, but for stragglers, and twice where many come: a row
+//! that is merged costs more than one that is flushed.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
@@ -21,6 +22,8 @@ pub(crate) const MAX_ROWS: u64 = 2 << 20;
 const FULL_ROWS: u64 = MAX_ROWS / 2;
 /// Files of one level from which on they are merged.
 const FILES: usize = 8;
+/// Unless they have so many rows together: a few more, and they are merged to the end at once.
+const NEARLY_FULL_ROWS: u64 = FULL_ROWS / 2;
 /// How long files of a flush wait for others.
 const WAIT_NANOS: i64 = 15 * 60 * NANOS_PER_SEC;
 /// How long after its end an hour counts as over.
@@ -125,7 +128,8 @@ fn going_on(files: &[Arc<FileEntry>], now: UnixNanos) -> Vec<Plan> {
         for inputs in packs(files, |file| file.level == level) {
             let rows = rows_of(&inputs);
             let waited = level == Level::L0 && has_waited(&inputs, now, WAIT_NANOS);
-            let wanted = inputs.len() >= FILES || rows >= FULL_ROWS || waited;
+            let many = inputs.len() >= FILES && rows < NEARLY_FULL_ROWS;
+            let wanted = many || rows >= FULL_ROWS || waited;
             if inputs.len() >= 2 && wanted {
                 // what is full will not be merged again
                 plans.push(Plan { inputs, level: if rows >= FULL_ROWS { Level::L2 } else { next } });

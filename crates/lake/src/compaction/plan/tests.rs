@@ -54,6 +54,20 @@ fn files_of_flushes_are_merged_when_there_are_eight_or_the_first_has_waited() {
 }
 
 #[test]
+fn files_that_are_nearly_full_together_wait_for_the_rest_and_are_merged_once() {
+    let of_flushes = |count| files(count, Level::L0, FULL_ROWS / 12 + 1);
+    for count in 8..12 {
+        assert_eq!(shape(&plans(&of_flushes(count), DURING)), [], "{count}");
+    }
+    assert_eq!(shape(&plans(&of_flushes(12), DURING)), [(12, Level::L2)]);
+    assert_eq!(shape(&plans(&of_flushes(9), DURING.plus(WAIT_NANOS))), [(9, Level::L1)], "but not for ever");
+    // the most that wait: one file fewer would have been merged before
+    let least = NEARLY_FULL_ROWS / 8;
+    assert_eq!(shape(&plans(&files(15, Level::L0, least), DURING)), []);
+    assert_eq!(shape(&plans(&files(16, Level::L0, least), DURING)), [(16, Level::L2)]);
+}
+
+#[test]
 fn an_hour_that_is_over_is_merged_to_level_2_and_then_left_alone() {
     assert_eq!(shape(&plans(&files(1, Level::L0, 100), AFTER)), [(1, Level::L2)]);
     assert_eq!(shape(&plans(&files(5, Level::L1, 100), AFTER)), [(5, Level::L2)]);
