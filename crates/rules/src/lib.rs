@@ -21,12 +21,14 @@ mod field;
 mod kinds;
 mod modifier;
 mod mute;
+mod pass;
 mod pattern;
 mod read;
 mod reason;
 mod rule;
 mod set;
 mod timespan;
+mod trace;
 mod yaml;
 
 pub use book::{Changed, FileView, RuleBook, RuleSummary, check};
