@@ -219,7 +219,6 @@ impl Pass<'_> {
             let service = matches.columns.ready(self.set.service).and_then(|field| field.text(row)).unwrap_or_default();
             let span = Span {
                 at: matches.events.time(row),
-                order: matches.events.order(row),
                 id: place.span,
                 parent: place.parent,
                 service: tenant.traces.service(service),
@@ -252,6 +251,7 @@ impl Pass<'_> {
                     let value = |field: &usize| matches.columns.ready(*field)?.text(*row).map(Arc::from);
                     let mark = Mark {
                         at: matches.events.time(*row),
+                        order: matches.events.order(*row),
                         span: place.span,
                         step,
                         event: matches.events.id(*row),

@@ -15,7 +15,7 @@ pub const KEYS: [&str; 11] =
     ["type", "rules", "where", "relate", "compare", "path", "complete", "group-by", "alias", "timespan", "generate"];
 
 const DEMANDS: usize = 32;
-const SPAN_NANOS: i64 = 120 * 1_000_000_000;
+const SPAN_NANOS: i64 = 60 * 1_000_000_000;
 const SPAN_NANOS_MAX: i64 = 86_400 * 1_000_000_000;
 const QUIET_NANOS: i64 = 10 * 1_000_000_000;
 

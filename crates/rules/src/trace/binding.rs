@@ -4,7 +4,7 @@
 //! comparison between bound steps holds, the path fits, the group has its values, and the expression is true: a step
 //! under `not` counts as taken when some span matched it that lies to the bound ones as its own relations say.
 
-use super::relation::Relation;
+use super::relation::{How, Relation};
 use super::tree::Tree;
 use super::{Comparison, Mark, TracePattern, bit};
 
@@ -162,8 +162,14 @@ impl Searcher<'_, '_> {
         let of = |step: usize| if step == one { left } else { right };
         let pair = |a: usize, b: usize| (a, b) == (one, other) || (a, b) == (other, one);
         let lies = |relation: &Relation| {
-            !pair(relation.left, relation.right)
-                || self.tree.lies(of(relation.left).place, relation.how, of(relation.right).place)
+            if !pair(relation.left, relation.right) {
+                return true;
+            }
+            let (from, to) = (of(relation.left), of(relation.right));
+            match relation.how {
+                How::Precedes => (from.mark.at, from.mark.order) < (to.mark.at, to.mark.order),
+                how => self.tree.lies(from.place, how, to.place),
+            }
         };
         let compares = |compared: &Comparison| {
             if !pair(compared.left.0, compared.right.0) {

@@ -21,8 +21,8 @@ const SERVICES: usize = 4_096;
 const ROOTS_BESIDES: usize = 16;
 /// What a trace takes besides its spans, and a span, in bytes; estimates that err upwards.
 const TRACE_BYTES: usize = 256;
-const SPAN_BYTES: usize = 72;
-const MARK_BYTES: usize = 160;
+const SPAN_BYTES: usize = 48;
+const MARK_BYTES: usize = 176;
 
 /// Bounds on the traces of one tenant.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +35,7 @@ pub struct Bounds {
     pub bytes: usize,
 }
 
-/// The spans of one trace, in order of time, then of the log.
+/// The spans of one trace, in order of time, then of their ids.
 #[derive(Debug, Default)]
 pub struct Trace {
     pub spans: Vec<Span>,
@@ -93,8 +93,7 @@ impl Traces {
         }
         let earliest = self.touched.entry(id).or_insert(span.at);
         *earliest = span.at.min(*earliest);
-        let place =
-            trace.spans.partition_point(|known| (known.at, known.order, known.id) < (span.at, span.order, span.id));
+        let place = trace.spans.partition_point(|known| (known.at, known.id) < (span.at, span.id));
         trace.spans.insert(place, span);
         trace.bytes += SPAN_BYTES;
         self.bytes += SPAN_BYTES;

@@ -91,6 +91,8 @@ pub struct Comparison {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mark {
     pub at: i64,
+    /// Its place in the log.
+    pub order: (u64, u32),
     pub span: SpanId,
     pub step: usize,
     pub event: EventId,

@@ -1,7 +1,7 @@
 //! Traces in a checkpoint, and back.
 //!
-//! A span takes 40 bytes, big-endian: event time 8, position in the log 8 and 4, id 8, parent 8 (zero for a root), and 4
-//! for the number of its service in the trace's list. The spans of a trace are one base64 text.
+//! A span takes 28 bytes, big-endian: event time 8, id 8, parent 8 (zero for a root), and 4 for the number of its service
+//! in the trace's list. The spans of a trace are one base64 text.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::checkpoint::{RestoreError, load_event, save_event};
 use crate::engine::memory_key;
 use crate::set::{CompiledBody, RuleSet};
 
-const SPAN_BYTES: usize = 40;
+const SPAN_BYTES: usize = 28;
 
 /// Everything remembered of the traces of one tenant; absent in checkpoints of before there were patterns over traces.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -58,6 +58,7 @@ struct State1 {
 #[derive(Debug, Serialize, Deserialize)]
 struct Mark1 {
     at: i64,
+    order: (u64, u32),
     span: String,
     step: usize,
     event: String,
@@ -122,8 +123,6 @@ fn save_trace(id: TraceId, trace: &Trace) -> Trace1 {
             u32::try_from(services.len() - 1).unwrap_or(u32::MAX)
         });
         bytes.extend(span.at.to_be_bytes());
-        bytes.extend(span.order.0.to_be_bytes());
-        bytes.extend(span.order.1.to_be_bytes());
         bytes.extend(span.id.0);
         bytes.extend(span.parent.map_or([0; 8], |parent| parent.0));
         bytes.extend(number.to_be_bytes());
@@ -137,18 +136,17 @@ fn load_spans(saved: &Trace1, traces: &mut Traces) -> Result<Vec<Span>, RestoreE
     let (rows, []) = bytes.as_chunks::<SPAN_BYTES>() else { return Err(wrong()) };
     let mut spans = Vec::with_capacity(rows.len());
     for row in rows {
-        let part = |from: usize| <[u8; 8]>::try_from(&row[from..from + 8]).unwrap_or_default();
-        let short = |from: usize| <[u8; 4]>::try_from(&row[from..from + 4]).map(u32::from_be_bytes).unwrap_or_default();
-        let service = saved.services.get(short(36) as usize).ok_or_else(wrong)?;
+        let at = <[u8; 8]>::try_from(&row[..8]).map_err(|_| wrong())?;
+        let number = <[u8; 4]>::try_from(&row[24..]).map_err(|_| wrong())?;
+        let service = saved.services.get(u32::from_be_bytes(number) as usize).ok_or_else(wrong)?;
         spans.push(Span {
-            at: i64::from_be_bytes(part(0)),
-            order: (u64::from_be_bytes(part(8)), short(16)),
-            id: SpanId::from_slice(&row[20..28]).ok_or_else(wrong)?,
-            parent: SpanId::from_slice(&row[28..36]),
+            at: i64::from_be_bytes(at),
+            id: SpanId::from_slice(&row[8..16]).ok_or_else(wrong)?,
+            parent: SpanId::from_slice(&row[16..24]),
             service: traces.service(service),
         });
     }
-    spans.sort_by_key(|span| (span.at, span.order, span.id));
+    spans.sort_by_key(|span| (span.at, span.id));
     Ok(spans)
 }
 
@@ -167,6 +165,7 @@ fn save_states(memory: &PatternMemory) -> Vec<State1> {
 fn save_mark(mark: &Mark) -> Mark1 {
     Mark1 {
         at: mark.at,
+        order: mark.order,
         span: mark.span.to_string(),
         step: mark.step,
         event: save_event(&mark.event),
@@ -182,6 +181,7 @@ fn load_state(saved: &State1, steps: usize) -> Result<State, RestoreError> {
         }
         marks.push(Mark {
             at: mark.at,
+            order: mark.order,
             span: mark.span.parse().map_err(|_| RestoreError::Identity(mark.span.chars().take(80).collect()))?,
             step: mark.step,
             event: load_event(&mark.event)?,

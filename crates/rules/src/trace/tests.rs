@@ -32,7 +32,6 @@ fn trace(dice: &mut Dice) -> Vec<Span> {
     let size = 1 + dice.roll(7);
     let span = |number: usize, dice: &mut Dice| Span {
         at: (number / 2) as i64,
-        order: (0, number as u32),
         id: id(number),
         parent: (dice.roll(5) > 0).then(|| id(dice.roll(size + 1))),
         service: ["a", "b", "c"][dice.roll(3)].into(),
@@ -75,7 +74,14 @@ fn marks(dice: &mut Dice, spans: &[Span], steps: usize) -> Vec<Mark> {
         for step in (0..steps).filter(|_| dice.roll(2) == 0).collect::<Vec<_>>() {
             let value = (dice.roll(4) > 0).then(|| Arc::from(["u", "U", "v"][dice.roll(3)]));
             let event = EventId::External(span.id.to_string());
-            marks.push(Mark { at: span.at, span: span.id, step, event, values: Box::new([value]) });
+            marks.push(Mark {
+                at: span.at,
+                order: (0, u32::from(span.id.0[7])),
+                span: span.id,
+                step,
+                event,
+                values: Box::new([value]),
+            });
         }
     }
     marks
@@ -251,16 +257,11 @@ fn a_path_is_walked_from_the_top() {
 fn a_trace_flooded_with_matches_is_given_up_and_never_walked_for_ever() {
     let steps = 8;
     let spans: Vec<Span> = (0..256_usize)
-        .map(|n| Span {
-            at: n as i64,
-            order: (0, n as u32),
-            id: SpanId([1, 0, 0, 0, 0, 0, 0, n as u8]),
-            parent: None,
-            service: "s".into(),
-        })
+        .map(|n| Span { at: n as i64, id: SpanId([1, 0, 0, 0, 0, 0, 0, n as u8]), parent: None, service: "s".into() })
         .collect();
     let mark = |step: usize, span: &Span| Mark {
         at: span.at,
+        order: (0, 0),
         span: span.id,
         step,
         event: EventId::External(String::new()),

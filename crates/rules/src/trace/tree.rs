@@ -12,8 +12,6 @@ use super::relation::How;
 pub struct Span {
     /// When it ended, in nanoseconds.
     pub at: i64,
-    /// Its place in the log.
-    pub order: (u64, u32),
     pub id: SpanId,
     /// `None` for a root.
     pub parent: Option<SpanId>,
@@ -97,7 +95,7 @@ impl<'s> Tree<'s> {
         self.places[at].depth
     }
 
-    /// Whether a span lies so to another.
+    /// Whether a span lies so to another. What precedes what, of two that end together, the tree does not know.
     pub fn lies(&self, left: usize, how: How, right: usize) -> bool {
         let (one, other) = (&self.spans[left], &self.spans[right]);
         match how {
@@ -107,7 +105,7 @@ impl<'s> Tree<'s> {
                 above.enters < below.enters && below.leaves < above.leaves
             }
             How::SiblingOf => left != right && one.parent.is_some() && one.parent == other.parent,
-            How::Precedes => (one.at, one.order) < (other.at, other.order),
+            How::Precedes => one.at < other.at,
         }
     }
 
