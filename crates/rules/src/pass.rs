@@ -214,14 +214,18 @@ impl Pass<'_> {
         plan.lineage.prepare(matches.events, &mut matches.columns);
         matches.columns.field(self.set.service);
         let mut unheld = 0;
+        let mut known: Arc<str> = tenant.traces.service("");
         for row in 0..matches.events.len() {
             let Some(place) = plan.lineage.of(matches.events, &matches.columns, row) else { continue };
             let service = matches.columns.ready(self.set.service).and_then(|field| field.text(row)).unwrap_or_default();
+            if *known != *service {
+                known = tenant.traces.service(service);
+            }
             let span = Span {
                 at: matches.events.time(row),
                 id: place.span,
                 parent: place.parent,
-                service: tenant.traces.service(service),
+                service: Arc::clone(&known),
             };
             unheld += tenant.traces.take(place.trace, span, bounds, tenant.floor);
         }

@@ -3,12 +3,12 @@
 //! All patterns of a rule set share the spans. A trace is forgotten when nothing happened in it for the longest timespan
 //! of the patterns; when too many are held, the one that was heard of least recently.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use model::TraceId;
 
-use super::pattern::PatternMemory;
+use super::pattern::{Map, PatternMemory};
 use super::tree::Span;
 use super::{Mark, closing};
 use crate::correlate::{Firing, Losses};
@@ -48,7 +48,7 @@ pub struct Trace {
 /// Everything remembered of the traces of one tenant.
 #[derive(Debug, Default)]
 pub struct Traces {
-    pub traces: HashMap<TraceId, Trace>,
+    pub traces: Map<Trace>,
     pub patterns: BTreeMap<MemoryKey, PatternMemory>,
     /// Traces by last use.
     recency: BTreeMap<u64, TraceId>,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use foldhash::fast::RandomState;
 use model::TraceId;
 
 use super::binding::{self, Search};
@@ -18,11 +19,14 @@ pub const MARKS_PER_STEP: usize = 256;
 /// How long it is remembered that a trace has fired.
 const FIRED_NANOS: i64 = 3_600 * 1_000_000_000;
 
+/// A map over ids that senders choose: quick, and seeded anew in every process.
+pub type Map<V> = HashMap<TraceId, V, RandomState>;
+
 /// The memory of one pattern.
 #[derive(Debug, Default)]
 pub struct PatternMemory {
     /// Only traces in which a span matched a step.
-    pub states: HashMap<TraceId, State>,
+    pub states: Map<State>,
     /// Traces that have fired, and when: none does so twice.
     pub fired: BTreeMap<TraceId, i64>,
     fired_by_time: BTreeSet<(i64, TraceId)>,
@@ -64,7 +68,7 @@ impl PatternMemory {
     pub fn settle(
         &mut self,
         rule: &CompiledCorrelation,
-        traces: &HashMap<TraceId, Trace>,
+        traces: &Map<Trace>,
         touched: &BTreeMap<TraceId, i64>,
         floor: i64,
         losses: &mut Losses,
@@ -135,7 +139,7 @@ impl PatternMemory {
     }
 
     /// Takes back what a checkpoint held.
-    pub fn restore(states: HashMap<TraceId, State>, fired: BTreeMap<TraceId, i64>) -> Self {
+    pub fn restore(states: Map<State>, fired: BTreeMap<TraceId, i64>) -> Self {
         let due = states.iter().filter_map(|(id, state)| Some((state.due?.judged, *id))).collect();
         let fired_by_time = fired.iter().map(|(id, at)| (*at, *id)).collect();
         Self { states, fired, fired_by_time, due }

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
-use model::{SpanId, TraceId};
+use model::{EventId, SpanId, TraceId};
 use serde::{Deserialize, Serialize};
 
 use super::Mark;
 use super::closing::Progress;
 use super::memory::{Trace, Traces};
-use super::pattern::{PatternMemory, State};
+use super::pattern::{Map, PatternMemory, State};
 use super::tree::Span;
 use crate::checkpoint::{RestoreError, load_event, save_event};
 use crate::engine::memory_key;
@@ -55,15 +55,8 @@ struct State1 {
     due: Option<(i64, u8)>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
-struct Mark1 {
-    at: i64,
-    order: (u64, u32),
-    span: String,
-    step: usize,
-    event: String,
-    values: Vec<Option<String>>,
-}
+/// Time, place in the log, span, step, event where it is not the span itself, values.
+type Mark1 = (i64, (u64, u32), String, usize, Option<String>, Vec<Option<String>>);
 
 impl Traces1 {
     /// Whether there is nothing to write down.
@@ -100,9 +93,10 @@ impl Traces1 {
             let key = (saved.id.clone(), saved.version.clone());
             let known = set.rules.iter().find(|rule| memory_key(rule) == key);
             let Some(CompiledBody::Correlation(rule)) = known.map(|rule| &rule.body) else { continue };
-            let mut states = HashMap::with_capacity(saved.states.len());
+            let mut states = Map::default();
             for state in saved.states {
-                states.insert(id(&state.trace)?, load_state(&state, rule.feeds.len())?);
+                let trace = id(&state.trace)?;
+                states.insert(trace, load_state(trace, state, rule.feeds.len())?);
             }
             let fired: Result<BTreeMap<TraceId, i64>, RestoreError> =
                 saved.fired.iter().map(|(trace, at)| Ok((id(trace)?, *at))).collect();
@@ -153,7 +147,7 @@ fn load_spans(saved: &Trace1, traces: &mut Traces) -> Result<Vec<Span>, RestoreE
 fn save_states(memory: &PatternMemory) -> Vec<State1> {
     let one = |(id, state): (&TraceId, &State)| State1 {
         trace: id.to_string(),
-        marks: state.marks.iter().map(save_mark).collect(),
+        marks: state.marks.iter().map(|mark| save_mark(*id, mark)).collect(),
         progress: (state.progress.judged, state.progress.times),
         due: state.due.map(|due| (due.judged, due.times)),
     };
@@ -162,31 +156,22 @@ fn save_states(memory: &PatternMemory) -> Vec<State1> {
     states
 }
 
-fn save_mark(mark: &Mark) -> Mark1 {
-    Mark1 {
-        at: mark.at,
-        order: mark.order,
-        span: mark.span.to_string(),
-        step: mark.step,
-        event: save_event(&mark.event),
-        values: mark.values.iter().map(|value| value.as_deref().map(str::to_owned)).collect(),
-    }
+fn save_mark(id: TraceId, mark: &Mark) -> Mark1 {
+    let event = (mark.event != EventId::Span(id, mark.span)).then(|| save_event(&mark.event));
+    let values = mark.values.iter().map(|value| value.as_deref().map(str::to_owned)).collect();
+    (mark.at, mark.order, mark.span.to_string(), mark.step, event, values)
 }
 
-fn load_state(saved: &State1, steps: usize) -> Result<State, RestoreError> {
+fn load_state(trace: TraceId, saved: State1, steps: usize) -> Result<State, RestoreError> {
     let mut marks = Vec::with_capacity(saved.marks.len());
-    for mark in &saved.marks {
-        if mark.step >= steps {
-            return Err(RestoreError::Identity(format!("step {}", mark.step)));
+    for (at, order, span, step, event, values) in saved.marks {
+        if step >= steps {
+            return Err(RestoreError::Identity(format!("step {step}")));
         }
-        marks.push(Mark {
-            at: mark.at,
-            order: mark.order,
-            span: mark.span.parse().map_err(|_| RestoreError::Identity(mark.span.chars().take(80).collect()))?,
-            step: mark.step,
-            event: load_event(&mark.event)?,
-            values: mark.values.iter().map(|value| value.as_deref().map(Arc::from)).collect(),
-        });
+        let span: SpanId = span.parse().map_err(|_| RestoreError::Identity(span.chars().take(80).collect()))?;
+        let event = event.map_or(Ok(EventId::Span(trace, span)), |text| load_event(&text))?;
+        let values = values.into_iter().map(|value| value.map(Arc::from)).collect();
+        marks.push(Mark { at, order, span, step, event, values });
     }
     let progress = |(judged, times): (i64, u8)| Progress { judged, times };
     Ok(State { marks, progress: progress(saved.progress), due: saved.due.map(progress) })
