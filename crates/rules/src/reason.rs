@@ -50,7 +50,7 @@ pub fn of_trace(
         let service = tree.find(mark.at, mark.span).map_or("", |place| &tree.span(place).service);
         format!("{} in {}", pattern.steps[*step], if service.is_empty() { "no service" } else { service })
     };
-    let mut text = binding.iter().map(|bound| step(bound)).map(|step| cut(&step)).collect::<Vec<_>>().join(", ");
+    let mut text = binding.iter().map(step).map(|step| cut(&step)).collect::<Vec<_>>().join(", ");
     let taken = binding.iter().fold(0, |taken, (step, _)| taken | trace::bit(*step));
     let is_missed = |step: &usize| pattern.is_absent(*step) && !pattern.holds(taken | trace::bit(*step));
     let missed: Vec<&str> =

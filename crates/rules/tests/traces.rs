@@ -288,6 +288,27 @@ fn memory_of_traces_is_bounded_and_says_what_it_forgot() {
     assert!(held <= 3, "{held} traces are held");
 }
 
+#[test]
+fn a_trace_made_to_match_much_and_fit_nowhere_is_let_go_and_counted() {
+    let pattern = "rules: [entry, pay, call, authz], compare: [entry.user.id != pay.user.id, call.user.id != authz.user.id], path: nowhere";
+    let mut engine = Engine::new(compile(pattern));
+    let names = ["entry", "pay", "call", "authz"];
+    let user = |n: u8| if n % 8 < 4 { "a" } else { "b" };
+    let flood: Vec<Span> =
+        (1..=250).map(|n| Span { user: user(n), ..span(0, 1, n, 0, "shop", names[usize::from(n % 4)]) }).collect();
+    for span in &flood {
+        engine.evaluate(&batch(&[*span]), LATER);
+    }
+    let limited = counters(&engine).limited;
+    assert!((1..100).contains(&limited), "given up {limited} times, then not looked at any more");
+    // others are not the worse for it
+    let other = ["entry", "pay", "call", "authz"]
+        .into_iter()
+        .zip(1..)
+        .map(|(name, id)| Span { user: user(id * 4), ..span(0, 2, id, 0, "nowhere", name) });
+    assert_eq!(found(&engine.evaluate(&batch(&other.collect::<Vec<_>>()), LATER)), ["2 at 0"]);
+}
+
 /// Forty traces over two minutes, some closed by quiet, some rootless, some with spans long after.
 fn many() -> Vec<Span> {
     let mut spans = Vec::new();

@@ -25,8 +25,8 @@ pub enum Search<'m> {
     GaveUp,
 }
 
-/// Looks for the first binding, in the order of steps and of time.
-pub fn find<'m>(pattern: &TracePattern, tree: &Tree<'_>, marks: impl Iterator<Item = &'m Mark>) -> Search<'m> {
+/// Looks for the first binding, in the order of steps and of time. Says how many pairs it looked at.
+pub fn find<'m>(pattern: &TracePattern, tree: &Tree<'_>, marks: impl Iterator<Item = &'m Mark>) -> (Search<'m>, u64) {
     let mut candidates: Vec<Vec<Candidate<'m>>> = vec![Vec::new(); pattern.steps.len()];
     for mark in marks {
         if let Some(place) = tree.find(mark.at, mark.span) {
@@ -43,13 +43,14 @@ pub fn find<'m>(pattern: &TracePattern, tree: &Tree<'_>, marks: impl Iterator<It
         }
         let mut bound = Vec::with_capacity(steps.len());
         if search.bind(&steps, &domains, &candidates, &mut bound) {
-            return Search::Found(steps.into_iter().zip(bound.into_iter().map(|found| found.mark)).collect());
+            let binding = steps.into_iter().zip(bound.into_iter().map(|found| found.mark)).collect();
+            return (Search::Found(binding), search.pairs);
         }
         if search.is_tired() {
-            return Search::GaveUp;
+            return (Search::GaveUp, search.pairs);
         }
     }
-    Search::Nothing
+    (Search::Nothing, search.pairs)
 }
 
 /// The value that a pick finds in a binding.

@@ -16,6 +16,9 @@ use crate::set::CompiledCorrelation;
 
 /// Spans of one trace that are remembered as matching one step.
 pub const MARKS_PER_STEP: usize = 256;
+/// What looking at one trace may cost over its life. Each span that comes makes it looked at anew, so a trace that is
+/// made to match much and fit nowhere would cost more and more; beyond this it is let go, and counted.
+const COST_PER_TRACE: u64 = 4_000_000;
 /// How long it is remembered that a trace has fired.
 const FIRED_NANOS: i64 = 3_600 * 1_000_000_000;
 
@@ -42,6 +45,8 @@ pub struct State {
     pub progress: Progress,
     /// What is to be judged next.
     pub due: Option<Progress>,
+    /// What it cost to look at the trace so far: spans that were put into a tree, and pairs of them.
+    pub spent: u64,
 }
 
 impl PatternMemory {
@@ -50,7 +55,7 @@ impl PatternMemory {
         if self.fired.contains_key(&id) {
             return false;
         }
-        let new = || State { marks: Vec::new(), progress: Progress::NEW, due: None };
+        let new = || State { marks: Vec::new(), progress: Progress::NEW, due: None, spent: 0 };
         let marks = &mut self.states.entry(id).or_insert_with(new).marks;
         let place = marks.partition_point(|known| key(known) < key(&mark));
         if marks.get(place).is_some_and(|known| key(known) == key(&mark)) {
@@ -165,7 +170,7 @@ impl PatternMemory {
     /// Whether the pattern holds in one life of a trace. `closed` is the moment it is judged for and whether the root
     /// was seen.
     fn look(
-        &self,
+        &mut self,
         rule: &CompiledCorrelation,
         pattern: &TracePattern,
         id: TraceId,
@@ -174,35 +179,28 @@ impl PatternMemory {
         losses: &mut Losses,
     ) -> Option<Firing> {
         let (first, last) = (life.first()?.at, life.last()?.at);
-        let all = &self.states.get(&id)?.marks;
-        let marks = || all.iter().filter(|mark| (first..=last).contains(&mark.at));
+        let state = self.states.get_mut(&id)?;
+        let marks = || state.marks.iter().filter(|mark| (first..=last).contains(&mark.at));
         let taken = marks().fold(0, |taken, mark| taken | bit(mark.step));
-        if self.fired.contains_key(&id) || !pattern.choices.iter().any(|choice| choice & taken == *choice) {
+        if state.spent > COST_PER_TRACE || !pattern.choices.iter().any(|choice| choice & taken == *choice) {
             return None;
         }
         let tree = Tree::new(life);
-        let found = match binding::find(pattern, &tree, marks()) {
-            Search::Found(found) => found,
-            Search::Nothing => return None,
+        let (found, pairs) = binding::find(pattern, &tree, marks());
+        let spent = state.spent + life.len() as u64 + pairs;
+        let firing = match found {
+            Search::Found(found) => Some(firing(rule, pattern, id, &tree, &found, closed)),
+            Search::Nothing => {
+                losses.limited += u64::from(spent > COST_PER_TRACE);
+                None
+            }
             Search::GaveUp => {
                 losses.limited += 1;
-                return None;
+                None
             }
         };
-        let mut shown: Vec<&Mark> = found.iter().map(|(_, mark)| *mark).collect();
-        shown.sort_by_key(|mark| key(mark));
-        shown.dedup_by(|one, other| one.event == other.event);
-        let ends = shown.last().map_or(last, |mark| mark.at);
-        Some(Firing {
-            at: closed.map_or(ends, |(moment, _)| moment),
-            since: shown.first().map_or(first, |mark| mark.at),
-            key: id.to_string().into(),
-            group: pattern.group.iter().filter_map(|pick| binding::value(pick, &found).cloned()).collect(),
-            metric: found.len() as f64,
-            note: Some(reason::of_trace(rule, pattern, &tree, &found, closed.is_none_or(|(_, is_whole)| is_whole))),
-            events: shown.into_iter().map(|mark| mark.event.clone()).collect(),
-            omitted: 0,
-        })
+        state.spent = spent;
+        firing
     }
 
     fn fire(&mut self, id: TraceId, firing: Firing) -> Firing {
@@ -210,6 +208,31 @@ impl PatternMemory {
         self.fired_by_time.insert((firing.at, id));
         self.forget(id);
         firing
+    }
+}
+
+/// What a binding says. `closed` is as above.
+fn firing(
+    rule: &CompiledCorrelation,
+    pattern: &TracePattern,
+    id: TraceId,
+    tree: &Tree<'_>,
+    found: &[(usize, &Mark)],
+    closed: Option<(i64, bool)>,
+) -> Firing {
+    let mut shown: Vec<&Mark> = found.iter().map(|(_, mark)| *mark).collect();
+    shown.sort_by_key(|mark| key(mark));
+    shown.dedup_by(|one, other| one.event == other.event);
+    let (since, ends) = (shown.first().map_or(0, |mark| mark.at), shown.last().map_or(0, |mark| mark.at));
+    Firing {
+        at: closed.map_or(ends, |(moment, _)| moment),
+        since,
+        key: id.to_string().into(),
+        group: pattern.group.iter().filter_map(|pick| binding::value(pick, found).cloned()).collect(),
+        metric: found.len() as f64,
+        note: Some(reason::of_trace(rule, pattern, tree, found, closed.is_none_or(|(_, is_whole)| is_whole))),
+        events: shown.into_iter().map(|mark| mark.event.clone()).collect(),
+        omitted: 0,
     }
 }
 

@@ -65,7 +65,7 @@ fn is_impossible(steps: usize, relations: &[Relation]) -> bool {
     for _ in 0..=3 * steps * steps {
         let known = (below.clone(), alike.clone(), before.clone());
         for (a, b, c) in triples(steps) {
-            below[a][c] |= below[a][b] && below[b][c] || alike[a][b] && below[b][c];
+            below[a][c] |= below[b][c] && (below[a][b] || alike[a][b]);
             alike[a][c] |= a != c && alike[a][b] && alike[b][c];
             alike[b][a] |= alike[a][b];
             before[a][c] |= before[a][b] && before[b][c];

@@ -53,6 +53,7 @@ struct State1 {
     /// The moment judged last, and how often in this life.
     progress: (i64, u8),
     due: Option<(i64, u8)>,
+    spent: u64,
 }
 
 /// Time, place in the log, span, step, event where it is not the span itself, values.
@@ -150,6 +151,7 @@ fn save_states(memory: &PatternMemory) -> Vec<State1> {
         marks: state.marks.iter().map(|mark| save_mark(*id, mark)).collect(),
         progress: (state.progress.judged, state.progress.times),
         due: state.due.map(|due| (due.judged, due.times)),
+        spent: state.spent,
     };
     let mut states: Vec<State1> = memory.states.iter().map(one).collect();
     states.sort_by(|left, right| left.trace.cmp(&right.trace));
@@ -174,7 +176,7 @@ fn load_state(trace: TraceId, saved: State1, steps: usize) -> Result<State, Rest
         marks.push(Mark { at, order, span, step, event, values });
     }
     let progress = |(judged, times): (i64, u8)| Progress { judged, times };
-    Ok(State { marks, progress: progress(saved.progress), due: saved.due.map(progress) })
+    Ok(State { marks, progress: progress(saved.progress), due: saved.due.map(progress), spent: saved.spent })
 }
 
 fn id(text: &str) -> Result<TraceId, RestoreError> {
