@@ -82,9 +82,8 @@ impl Traces {
         }
         self.touch(id);
         let Some(trace) = self.traces.get_mut(&id) else { return 0 };
-        let from = trace.spans.partition_point(|known| known.at < span.at);
-        let same_time = trace.spans[from..].iter().take_while(|known| known.at == span.at);
-        if same_time.into_iter().any(|known| known.id == span.id) {
+        let place = trace.spans.partition_point(|known| (known.at, known.id) < (span.at, span.id));
+        if trace.spans.get(place).is_some_and(|known| (known.at, known.id) == (span.at, span.id)) {
             return 0;
         }
         let room = bounds.spans_per_trace.saturating_add(if span.parent.is_none() { ROOTS_BESIDES } else { 0 });
@@ -93,7 +92,6 @@ impl Traces {
         }
         let earliest = self.touched.entry(id).or_insert(span.at);
         *earliest = span.at.min(*earliest);
-        let place = trace.spans.partition_point(|known| (known.at, known.id) < (span.at, span.id));
         trace.spans.insert(place, span);
         trace.bytes += SPAN_BYTES;
         self.bytes += SPAN_BYTES;
@@ -102,10 +100,9 @@ impl Traces {
 
     /// Notes that a span matches a step of a pattern. The span must have been taken in before.
     pub fn mark(&mut self, key: &MemoryKey, id: TraceId, mark: Mark, floor: i64, losses: &mut Losses) {
-        let trace = self.traces.get_mut(&id).filter(|trace| {
-            let from = trace.spans.partition_point(|span| span.at < mark.at);
-            trace.spans[from..].iter().take_while(|span| span.at == mark.at).any(|span| span.id == mark.span)
-        });
+        let is_held =
+            |trace: &Trace| trace.spans.binary_search_by_key(&(mark.at, mark.span), |span| (span.at, span.id)).is_ok();
+        let trace = self.traces.get_mut(&id).filter(|trace| is_held(trace));
         let Some(trace) = trace else {
             losses.late += u64::from(mark.at < floor);
             return;

@@ -35,7 +35,7 @@ struct Place {
 }
 
 impl<'s> Tree<'s> {
-    /// The tree of spans, which are in order of time.
+    /// The tree of spans, which are in order of time, then of their ids.
     pub fn new(spans: &'s [Span]) -> Self {
         let mut index: HashMap<SpanId, usize> = HashMap::with_capacity(spans.len());
         for (at, span) in spans.iter().enumerate() {
@@ -80,9 +80,7 @@ impl<'s> Tree<'s> {
 
     /// Where a span stands among the spans.
     pub fn find(&self, at: i64, id: SpanId) -> Option<usize> {
-        let from = self.spans.partition_point(|span| span.at < at);
-        let same_time = self.spans[from..].iter().take_while(|span| span.at == at);
-        same_time.into_iter().position(|span| span.id == id).map(|position| from + position)
+        self.spans.binary_search_by_key(&(at, id), |span| (span.at, span.id)).ok()
     }
 
     /// The span at a place.
