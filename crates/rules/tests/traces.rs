@@ -226,10 +226,10 @@ fn a_late_span_is_judged_once_more_and_no_more() {
         judge(&[other, span(40, 1, 3, 1, "payments", "pay"), span(45, 1, 4, 1, "auth", "authz")]),
         Vec::<String>::new()
     );
-    // judged twice: what comes then is not looked at
-    let twice =
-        [span(1, 1, 9, 1, "payments", "pay"), span(2, 1, 8, 1, "auth", "authz"), span(30, 1, 7, 1, "shop", "other")];
-    assert_eq!(judge(&twice), Vec::<String>::new());
+    // closed at 15 and again at 40: what comes then is not looked at
+    let third = [other, span(30, 1, 4, 1, "shop", "other"), span(50, 1, 3, 1, "payments", "pay")];
+    assert_eq!(judge(&third), Vec::<String>::new());
+    assert_eq!(judge(&[other, third[2]]), ["1 at 60"]);
 }
 
 #[test]
