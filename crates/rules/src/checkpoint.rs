@@ -1,7 +1,8 @@
 //! The engine's memory as bytes, and back.
 //!
 //! Version 1: the ASCII line `tracehound-rules 1\n`, then one JSON object ([`Memory1`]). Field names are part of the
-//! format; a change of their meaning needs a new version, and version 1 stays readable.
+//! format; a change of their meaning needs a new version, and version 1 stays readable. A field may be added when its
+//! absence reads as having remembered nothing, as `traces` of a tenant does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use crate::correlate::{Group, Memory};
 use crate::engine::{Engine, RuleCounters, Settings, Tenant, memory_key};
 use crate::kinds::Kept;
 use crate::set::{CompiledBody, RuleSet};
+use crate::trace::saved::Traces1;
 
 const HEADER: &[u8] = b"tracehound-rules 1\n";
 
@@ -44,6 +46,8 @@ struct Tenant1 {
     rules: Vec<Rule1>,
     /// Key, time of the last alert, nanoseconds it holds others back.
     muted: Vec<(String, i64, i64)>,
+    #[serde(default, skip_serializing_if = "Traces1::is_empty")]
+    traces: Traces1,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -122,13 +126,15 @@ impl Engine {
         let muted = tenant.mute.entries(tenant.floor).map(|(key, last, for_nanos)| (key.clone(), last, for_nanos));
         let mut muted: Vec<_> = muted.collect();
         muted.sort();
-        Tenant1 { name: name.to_string(), newest: tenant.newest, floor: tenant.floor, rules, muted }
+        let traces = Traces1::save(&tenant.traces);
+        Tenant1 { name: name.to_string(), newest: tenant.newest, floor: tenant.floor, rules, muted, traces }
     }
 
     fn load_tenant(&self, saved: Tenant1) -> Result<Tenant, RestoreError> {
         let mut tenant = Tenant::new();
         tenant.newest = saved.newest;
         tenant.floor = saved.floor;
+        tenant.traces = saved.traces.load(&self.set)?;
         for rule in saved.rules {
             let known =
                 self.set.rules.iter().find(|known| memory_key(known) == (rule.id.clone(), rule.version.clone()));
@@ -170,7 +176,7 @@ fn save_group(group: &Group) -> Group1 {
 }
 
 /// `s<trace>:<span>`, `l<log>`, `l<log>:<trace>` or `x<text>`.
-fn save_event(event: &EventId) -> String {
+pub(crate) fn save_event(event: &EventId) -> String {
     match event {
         EventId::Span(trace, span) => format!("s{trace}:{span}"),
         EventId::Log(log, None) => format!("l{log}"),
@@ -179,7 +185,7 @@ fn save_event(event: &EventId) -> String {
     }
 }
 
-fn load_event(text: &str) -> Result<EventId, RestoreError> {
+pub(crate) fn load_event(text: &str) -> Result<EventId, RestoreError> {
     let read = || {
         let mut chars = text.chars();
         let kind = chars.next()?;

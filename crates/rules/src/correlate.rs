@@ -33,13 +33,17 @@ pub struct Losses {
     pub late: u64,
     /// Events forgotten because a bound was met.
     pub evicted: u64,
+    /// Verdicts that were given up because a bound was met.
+    pub limited: u64,
 }
 
 /// A moment that fired.
 #[derive(Debug, Clone)]
 pub struct Firing {
     pub at: i64,
-    /// Identity of the group.
+    /// When its window began.
+    pub since: i64,
+    /// Identity of the group, or the trace.
     pub key: Arc<str>,
     /// Values of the group-by fields.
     pub group: Vec<Arc<str>>,
@@ -47,6 +51,8 @@ pub struct Firing {
     /// Evidence, oldest first.
     pub events: Arc<[EventId]>,
     pub omitted: u64,
+    /// Why it fired; `None` when the metric and the group say it all.
+    pub note: Option<String>,
 }
 
 /// One group.
@@ -231,8 +237,16 @@ fn sweep(rule: &CompiledCorrelation, bounds: Bounds, key: &Arc<str>, group: &Gro
         let Some(finding) = window.look(inside).filter(|_| !inside.is_empty()) else { continue };
         if rule.condition.bounds.iter().all(|(relation, bound)| relation.holds(finding.metric, *bound)) {
             let (events, omitted) = evidence(inside, &finding, bounds.evidence);
-            let group = group.values.clone();
-            firings.push(Firing { at: *time, key: Arc::clone(key), group, metric: finding.metric, events, omitted });
+            firings.push(Firing {
+                at: *time,
+                since: begins(*time),
+                key: Arc::clone(key),
+                group: group.values.clone(),
+                metric: finding.metric,
+                events,
+                omitted,
+                note: None,
+            });
         }
     }
     firings

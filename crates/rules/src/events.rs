@@ -22,6 +22,7 @@ pub struct Events<'b> {
     first_line: usize,
     trace_ids: Option<&'b FixedSizeBinaryArray>,
     span_ids: Option<&'b FixedSizeBinaryArray>,
+    parent_ids: Option<&'b FixedSizeBinaryArray>,
     seqs: Option<&'b UInt64Array>,
     rows: Option<&'b UInt32Array>,
 }
@@ -40,6 +41,7 @@ impl<'b> Events<'b> {
         Some(Self {
             trace_ids: ids(signal::TRACE_ID),
             span_ids: ids(signal::SPAN_ID),
+            parent_ids: ids(signal::span::PARENT_SPAN_ID),
             seqs: records.column_by_name(signal::SEQ).and_then(|column| column.as_primitive_opt::<UInt64Type>()),
             rows: records.column_by_name(signal::ROW).and_then(|column| column.as_primitive_opt::<UInt32Type>()),
             signal: Some(batch.signal),
@@ -59,6 +61,7 @@ impl<'b> Events<'b> {
             first_line,
             trace_ids: None,
             span_ids: None,
+            parent_ids: None,
             seqs: None,
             rows: None,
         }
@@ -81,15 +84,36 @@ impl<'b> Events<'b> {
 
     /// The identity of a row.
     pub fn id(&self, row: usize) -> EventId {
-        let trace = bytes(self.trace_ids, row).and_then(TraceId::from_slice);
+        let trace = self.trace_id(row);
         match self.signal {
             None => EventId::External((self.first_line + row).to_string()),
-            Some(Signal::Spans) => match (trace, bytes(self.span_ids, row).and_then(SpanId::from_slice)) {
+            Some(Signal::Spans) => match (trace, self.span_id(row)) {
                 (Some(trace), Some(span)) => EventId::Span(trace, span),
                 _ => EventId::External(self.log_id(row).to_string()),
             },
             Some(Signal::Logs) => EventId::Log(self.log_id(row), trace),
         }
+    }
+
+    /// The trace of a row.
+    pub fn trace_id(&self, row: usize) -> Option<TraceId> {
+        bytes(self.trace_ids, row).and_then(TraceId::from_slice)
+    }
+
+    /// The span that a row is.
+    pub fn span_id(&self, row: usize) -> Option<SpanId> {
+        bytes(self.span_ids, row).and_then(SpanId::from_slice)
+    }
+
+    /// The span above a row; `None` for a root.
+    pub fn parent_id(&self, row: usize) -> Option<SpanId> {
+        bytes(self.parent_ids, row).and_then(SpanId::from_slice)
+    }
+
+    /// The place of a row in the log, or in its file.
+    pub fn order(&self, row: usize) -> (u64, u32) {
+        let id = self.log_id(self.first_line + row);
+        (id.lsn.0, id.row)
     }
 
     fn log_id(&self, row: usize) -> LogId {

@@ -1,7 +1,7 @@
 //! Sigma rules, from YAML text to detections.
 //!
-//! *Owns* the rule language, its compiler, the evaluation over Arrow columns, the windows of correlations and their
-//! checkpoint. *Promises* that the same events and rules give the same detections with the same ids, live and offline,
+//! *Owns* the rule language, its compiler, the evaluation over Arrow columns, the windows of correlations, the
+//! traces of patterns, and their checkpoint. *Promises* that the same events and rules give the same detections with the same ids, live and offline,
 //! and that everything it remembers is bounded and counted when a bound is met. *Refuses to know* tokio, clocks, files
 //! and the network: callers bring text, batches and the time.
 
@@ -21,12 +21,14 @@ mod field;
 mod kinds;
 mod modifier;
 mod mute;
+mod pass;
 mod pattern;
 mod read;
 mod reason;
 mod rule;
 mod set;
 mod timespan;
+mod trace;
 mod yaml;
 
 pub use book::{Changed, FileView, RuleBook, RuleSummary, check};

@@ -13,8 +13,9 @@ use model::attribute::{self, Value};
 use model::{Detection, EventId, TenantId, UnixNanos, signal};
 use serde_json::{Map, Value as Json};
 
-use crate::engine::{Engine, Matches, Settings};
+use crate::engine::{Engine, Settings};
 use crate::events::Events;
+use crate::pass::Matches;
 use crate::set::RuleSet;
 
 /// Events evaluated at once.

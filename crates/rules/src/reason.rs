@@ -4,6 +4,8 @@ use crate::column::Columns;
 use crate::correlate::Firing;
 use crate::set::{CompiledCorrelation, CompiledEvent};
 use crate::timespan;
+use crate::trace::tree::Tree;
+use crate::trace::{self, Mark, TracePattern, binding};
 
 const VALUES_SHOWN: usize = 6;
 const CHARS_SHOWN: usize = 80;
@@ -32,6 +34,40 @@ pub fn of_firing(rule: &CompiledCorrelation, firing: &Firing) -> String {
     let bounds = rule.condition.bounds_text();
     if !bounds.is_empty() {
         text.push_str(&format!(" (the rule asks for {bounds})"));
+    }
+    text
+}
+
+/// Why a pattern over a trace fired: the steps it took and where, those it left out, and whose trace it is.
+pub fn of_trace(
+    rule: &CompiledCorrelation,
+    pattern: &TracePattern,
+    tree: &Tree<'_>,
+    binding: &[(usize, &Mark)],
+    is_whole: bool,
+) -> String {
+    let step = |(step, mark): &(usize, &Mark)| {
+        let service = tree.find(mark.at, mark.span).map_or("", |place| &tree.span(place).service);
+        format!("{} in {}", pattern.steps[*step], if service.is_empty() { "no service" } else { service })
+    };
+    let mut text = binding.iter().map(step).map(|step| cut(&step)).collect::<Vec<_>>().join(", ");
+    let taken = binding.iter().fold(0, |taken, (step, _)| taken | trace::bit(*step));
+    let is_missed = |step: &usize| pattern.is_absent(*step) && !pattern.holds(taken | trace::bit(*step));
+    let missed: Vec<&str> =
+        (0..pattern.steps.len()).filter(is_missed).map(|step| pattern.steps[step].as_str()).collect();
+    if !missed.is_empty() {
+        text.push_str(&format!(", without {}", missed.join(" and ")));
+    }
+    let named = rule.group_by.iter().zip(&pattern.group).chain(pattern.aliases.iter().map(|(name, pick)| (name, pick)));
+    let value =
+        |(name, pick): (&String, &trace::Pick)| Some(format!("{name} = {}", cut(binding::value(pick, binding)?)));
+    let mut values: Vec<String> = named.filter_map(value).collect();
+    values.dedup();
+    if !values.is_empty() {
+        text.push_str(&format!(" for {}", values.join(", ")));
+    }
+    if !is_whole {
+        text.push_str(" (incomplete: the root of the trace was not seen)");
     }
     text
 }

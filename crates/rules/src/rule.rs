@@ -9,6 +9,7 @@ use crate::atom::{Atom, Relation};
 use crate::diagnostic::Place;
 use crate::expression::Expression;
 use crate::kinds::Kind;
+use crate::trace::TracePattern;
 
 /// One document of a rule file.
 #[derive(Debug, Clone)]
@@ -86,6 +87,8 @@ pub struct Correlation {
     pub condition: Condition,
     /// `generate` inside the correlation part: the rules it refers to raise alerts as well.
     pub generate_inputs: bool,
+    /// What it looks for in a trace, when that is what it looks at.
+    pub trace: Option<Arc<TracePattern>>,
 }
 
 /// One name for what different rules call differently.

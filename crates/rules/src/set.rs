@@ -13,6 +13,8 @@ use crate::diagnostic::{Diagnostic, Place, Report, code};
 use crate::expression::Expression;
 use crate::kinds::{Kind, Settles};
 use crate::rule::{Body, Condition, Correlation, EventRule, Filter, Reference, Rule, Suppress};
+use crate::trace::TracePattern;
+use crate::trace::lineage::Fields;
 
 /// Rules ready to run. Immutable, cheap to share; made by [`crate::RuleBook::compile`].
 #[derive(Debug, Default)]
@@ -24,6 +26,16 @@ pub struct RuleSet {
     pub(crate) service: usize,
     /// Correlations, each after those it refers to.
     pub(crate) order: Vec<usize>,
+    /// What is needed to follow traces, when some rule looks at them.
+    pub(crate) traces: Option<TracePlan>,
+}
+
+/// How traces are followed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TracePlan {
+    pub lineage: Fields,
+    /// The longest timespan of the rules that look at traces.
+    pub span_nanos: i64,
 }
 
 /// A rule ready to run.
@@ -36,6 +48,13 @@ pub(crate) struct Compiled {
     pub referred: bool,
     pub suppress: Option<Suppress>,
     pub body: CompiledBody,
+}
+
+impl Compiled {
+    /// Whether it looks for patterns in traces.
+    pub fn looks_at_traces(&self) -> bool {
+        matches!(&self.body, CompiledBody::Correlation(correlation) if correlation.trace.is_some())
+    }
 }
 
 #[derive(Debug)]
@@ -66,6 +85,8 @@ pub(crate) struct CompiledCorrelation {
     pub settles: Settles,
     /// Positions in `group_by` that tell repeats apart.
     pub by: Vec<usize>,
+    /// What it looks for in a trace; its feeds then bring, as values, the fields remembered of each step.
+    pub trace: Option<Arc<TracePattern>>,
 }
 
 /// Where a correlation takes its events from. Fields are numbers of the plan when the input is a rule on single events,
@@ -350,7 +371,11 @@ impl<'r> Linker<'r> {
         set: &mut RuleSet,
     ) -> Option<CompiledCorrelation> {
         let mut wired = Vec::new();
-        for (input, reference) in inputs.iter().zip(&correlation.rules) {
+        if let Some(pattern) = &correlation.trace {
+            wired = self.steps(file, correlation, pattern, inputs, set)?;
+        }
+        let windowed = inputs.iter().zip(&correlation.rules).filter(|_| correlation.trace.is_none());
+        for (input, reference) in windowed {
             let mut find = |name: &String| {
                 let alias = correlation.aliases.iter().find(|alias| alias.name == *name);
                 let stands_for = alias.and_then(|alias| alias.fields.iter().find(|(of, _)| of.rule == reference.rule));
@@ -385,7 +410,37 @@ impl<'r> Linker<'r> {
             condition: correlation.condition.clone(),
             settles: (correlation.kind.settles)(&correlation.condition),
             by,
+            trace: correlation.trace.clone(),
         })
+    }
+
+    /// Where a pattern over traces takes its steps from: rules on single spans, and nothing else.
+    fn steps(
+        &mut self,
+        file: &str,
+        correlation: &Correlation,
+        pattern: &TracePattern,
+        inputs: &[usize],
+        set: &mut RuleSet,
+    ) -> Option<Vec<Feed>> {
+        let mut wired = Vec::new();
+        for ((input, reference), fields) in inputs.iter().zip(&correlation.rules).zip(&pattern.fields) {
+            match &set.rules[*input].body {
+                CompiledBody::Event(event) if event.signal != Some(Signal::Logs) => {}
+                _ => {
+                    let message = format!("{:?} does not match single spans, so no trace can hold it", reference.rule);
+                    let hint =
+                        "refer to a rule with detection and logsource {product: otel, category: span}".to_owned();
+                    self.report(file, reference.at, code::BAD_VALUE, message, hint);
+                    return None;
+                }
+            }
+            let values = fields.iter().map(|field| set.plan.field(field)).collect();
+            wired.push(Feed { rule: *input, keys: Vec::new(), values });
+        }
+        let span_nanos = set.traces.map_or(0, |known| known.span_nanos).max(pattern.span_nanos);
+        set.traces = Some(TracePlan { lineage: Fields::new(&mut set.plan), span_nanos });
+        Some(wired)
     }
 }
 

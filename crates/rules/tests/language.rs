@@ -203,6 +203,75 @@ fn correlation_faults_have_their_place() {
 }
 
 #[test]
+fn trace_pattern_faults_have_their_place() {
+    let step =
+        |name: &str| format!("title: {name}\nname: {name}\ndetection: {{s: {{x: {name}}}, condition: s}}\n---\n");
+    let steps: String = ["pay", "authz", "entry"].map(step).concat();
+    let lines = steps.lines().count() + 2;
+    let pattern = |rest: &str| format!("{steps}title: t\ncorrelation:\n  type: trace_pattern\n{rest}");
+    let whole = "  rules: [pay, authz, entry]\n  where: pay and entry and not authz\n";
+    assert!(rules::check("x.yml", &pattern(whole)).is_ok());
+    // line 2 of what follows `type` is the third after `correlation`
+    let cases = [
+        ("  rules: []\n", "0:3 missing-key"),
+        ("  rules: [pay, pay]\n", "2:16 bad-value"),
+        ("  rules: [pay, authy]\n", "2:16 unknown-rule"),
+        ("  rules: [a, b, c, d, e, f, g, h, i]\n", "2:35 too-large"),
+        ("  rules: [pay]\n  timespan: soon\n", "3:13 bad-value"),
+        ("  rules: [pay]\n  timespan: 2d\n", "3:13 bad-value"),
+        ("  rules: [pay]\n  condition: pay\n", "3:3 unknown-key"),
+        ("  rules: [pay]\n  where: pay and autz\n", "3:18 unknown-selection"),
+        ("  rules: [pay, authz]\n  where: not pay and not authz\n", "3:10 bad-value"),
+        ("  rules: [pay, authz]\n  where: pay\n", "3:10 bad-value"),
+        ("  rules: [pay, authz]\n  where: pay or (authz and not pay)\n", "3:10 bad-value"),
+        ("  rules: [pay, entry]\n  relate: [pay below entry]\n", "3:16 bad-value"),
+        ("  rules: [pay, entry]\n  relate: [pay child_of]\n", "3:12 bad-value"),
+        ("  rules: [pay, entry]\n  relate: [pay child_of entri]\n", "3:25 unknown-rule"),
+        ("  rules: [pay, entry]\n  relate: {pay: entry}\n", "3:11 wrong-type"),
+        ("  rules: [pay]\n  relate: [pay child_of pay]\n", "3:12 cycle"),
+        ("  rules: [pay, entry]\n  relate: [pay child_of entry, entry descendant_of pay]\n", "3:32 cycle"),
+        ("  rules: [pay, entry]\n  relate: [pay sibling_of entry, pay child_of entry]\n", "3:34 cycle"),
+        (
+            "  rules: [pay, authz, entry]\n  where: pay and not authz and not entry\n  relate: [authz child_of entry]\n",
+            "4:12 bad-value",
+        ),
+        ("  rules: [pay, entry]\n  compare: [pay.user.id = entry.user.id]\n", "3:25 bad-value"),
+        ("  rules: [pay, entry]\n  compare: [pay.user.id != user.id]\n", "3:28 unknown-rule"),
+        ("  rules: [pay, entry]\n  compare: [pay.user.id]\n", "3:13 bad-value"),
+        ("  rules: [pay]\n  path: 'gateway > > *'\n", "3:9 bad-value"),
+        ("  rules: [pay]\n  complete: true\n", "3:13 wrong-type"),
+        ("  rules: [pay]\n  complete: {root: maybe}\n", "3:20 wrong-type"),
+        ("  rules: [pay]\n  complete: {rooted: true}\n", "3:14 unknown-key"),
+        ("  rules: [pay]\n  complete: {quiet: 0s}\n", "3:21 bad-value"),
+        ("  rules: [pay]\n  complete: {quiet: 5m}\n", "3:21 bad-value"),
+        ("  rules: [pay]\n  alias: {culprit: service.name}\n", "3:20 unknown-rule"),
+        ("  rules: [pay]\n  alias: [pay.service.name]\n", "3:10 wrong-type"),
+        ("  rules: [pay, authz]\n  where: pay and not authz\n  group-by: [authz.user.id]\n", "4:14 bad-value"),
+    ];
+    let place = |expected: &str| {
+        let (line, place) = expected.split_once(':').expect("a place");
+        // a missing key is reported where the map begins: at its first key
+        format!("{}:{place}", lines + line.parse::<usize>().expect("a line").max(1))
+    };
+    let wrong = cases.iter().map(|(rest, expected)| (*rest, place(expected), faults(&pattern(rest))));
+    let wrong: Vec<_> = wrong.filter(|(_, expected, found)| *found != [expected.clone()]).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let over =
+        |input: &str| pattern("  rules: [pay]\n").replace("  rules: [pay]", &format!("  rules: [{input}]")) + "---\n";
+    let logs = "title: l\nname: l\nlogsource: {category: log}\ndetection: {s: {x: 1}, condition: s}\n";
+    assert_eq!(faults(&(over("l") + logs)), [format!("{}:11 bad-value", lines + 2)]);
+    let count =
+        "title: n\nname: n\ncorrelation: {type: event_count, rules: [pay], timespan: 5m, condition: {gte: 2}}\n";
+    assert_eq!(faults(&(over("n") + count)), [format!("{}:11 bad-value", lines + 2)]);
+    let found = rules::check("x.yml", &pattern("  rules: [pay, entry]\n  relate: [pay child_off entry]\n"))
+        .expect_err("invalid");
+    assert_eq!(
+        (found[0].message.as_str(), found[0].hint.as_str()),
+        ("there is no relation \"child_off\"", "did you mean \"child_of\"?")
+    );
+}
+
+#[test]
 fn hints_name_the_nearest_word() {
     let found =
         rules::check("x.yml", "title: t\nlevle: high\ndetection: {a: {x: 1}, condition: a}\n").expect_err("invalid");

@@ -10,6 +10,7 @@ pub static KIND: Kind = Kind {
     needs_bounds: true,
     takes_many_fields: false,
     takes_expression: false,
+    looks_at_traces: false,
     settles,
     open: |_, _| Box::new(EventCount),
     what: |_| "events".to_owned(),

@@ -3,6 +3,7 @@
 mod event_count;
 mod temporal;
 mod temporal_ordered;
+mod trace_pattern;
 mod value_avg;
 mod value_count;
 mod value_median;
@@ -17,7 +18,7 @@ use model::EventId;
 use crate::rule::Condition;
 
 /// Every correlation type.
-pub static KINDS: [&Kind; 8] = [
+pub static KINDS: [&Kind; 9] = [
     &event_count::KIND,
     &value_count::KIND,
     &temporal::KIND,
@@ -26,6 +27,7 @@ pub static KINDS: [&Kind; 8] = [
     &value_avg::KIND,
     &value_percentile::KIND,
     &value_median::KIND,
+    &trace_pattern::KIND,
 ];
 
 /// What a correlation type is.
@@ -40,6 +42,8 @@ pub struct Kind {
     pub takes_many_fields: bool,
     /// Whether `condition` may be a boolean expression over rules.
     pub takes_expression: bool,
+    /// Whether it looks at traces: what is below is then not asked.
+    pub looks_at_traces: bool,
     /// When the verdict on a moment can be given.
     pub settles: fn(&Condition) -> Settles,
     /// An empty window for a correlation with this condition over this many rules.

@@ -13,6 +13,7 @@ pub static KIND: Kind = Kind {
     needs_bounds: false,
     takes_many_fields: false,
     takes_expression: true,
+    looks_at_traces: false,
     settles,
     open: |condition, rules| {
         Box::new(Temporal {

@@ -12,6 +12,7 @@ pub static KIND: Kind = Kind {
     needs_bounds: false,
     takes_many_fields: false,
     takes_expression: false,
+    looks_at_traces: false,
     settles: |_| Settles::OnArrival,
     open: |_, rules| Box::new(TemporalOrdered { seen: vec![0; rules] }),
     what: |_| "steps in order".to_owned(),

@@ -9,6 +9,7 @@ pub static KIND: Kind = Kind {
     needs_bounds: true,
     takes_many_fields: false,
     takes_expression: false,
+    looks_at_traces: false,
     settles: |_| Settles::OnWatermark,
     open: |_, _| Box::new(ValueAvg),
     what: |condition| format!("as mean of {}", condition.fields.join(", ")),

@@ -13,6 +13,7 @@ pub static KIND: Kind = Kind {
     needs_bounds: true,
     takes_many_fields: true,
     takes_expression: false,
+    looks_at_traces: false,
     settles,
     open: |_, _| Box::new(ValueCount::default()),
     what: |condition| format!("distinct values of {}", condition.fields.join(", ")),

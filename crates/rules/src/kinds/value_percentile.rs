@@ -9,6 +9,7 @@ pub static KIND: Kind = Kind {
     needs_bounds: true,
     takes_many_fields: false,
     takes_expression: false,
+    looks_at_traces: false,
     settles: |_| Settles::OnWatermark,
     open: |condition, _| Box::new(ValuePercentile(condition.percentile)),
     what: |condition| format!("as percentile {} of {}", condition.percentile, condition.fields.join(", ")),

@@ -1,6 +1,8 @@
 //! The `correlation` part.
 
-use super::{condition, flag, keys, nearest, references, required, texts};
+use std::sync::Arc;
+
+use super::{condition, flag, keys, nearest, references, required, texts, trace};
 use crate::atom::Relation;
 use crate::diagnostic::{Place, Report, code};
 use crate::expression::Expression;
@@ -11,7 +13,7 @@ use crate::yaml::{Node, Value};
 
 const KEYS: [&str; 7] = ["type", "rules", "group-by", "timespan", "condition", "aliases", "generate"];
 const RULES: usize = 64;
-const KEYS_OF_GROUP: usize = 16;
+pub const KEYS_OF_GROUP: usize = 16;
 const SPAN_NANOS: i64 = 365 * 86_400 * 1_000_000_000;
 
 /// Reads a correlation; `None` after reporting.
@@ -21,8 +23,12 @@ pub fn read(node: &Node, report: &mut Report) -> Option<Correlation> {
         report.add(node.at, code::WRONG_TYPE, message, "");
         return None;
     }
+    let kind = kind(node, report);
+    if let Some(kind) = kind.filter(|kind| kind.looks_at_traces) {
+        return over_traces(node, kind, report);
+    }
     keys(node, &KEYS, "a correlation", report);
-    let kind = kind(node, report)?;
+    let kind = kind?;
     let span_nanos = span(node, report)?;
     let mut rules = node.get("rules").map(|rules| references(rules, report)).unwrap_or_default();
     let condition = condition(node, kind, &mut rules, report)?;
@@ -38,7 +44,28 @@ pub fn read(node: &Node, report: &mut Report) -> Option<Correlation> {
     let aliases = aliases(node, &rules, report);
     let generate_inputs = flag(node, "generate", report);
     let group_by = grouped.into_iter().map(|(field, _)| field).collect();
-    Some(Correlation { kind, rules, group_by, aliases, span_nanos, condition, generate_inputs })
+    Some(Correlation { kind, rules, group_by, aliases, span_nanos, condition, generate_inputs, trace: None })
+}
+
+fn over_traces(node: &Node, kind: &'static Kind, report: &mut Report) -> Option<Correlation> {
+    keys(node, &trace::KEYS, "a trace_pattern", report);
+    let rules = node.get("rules").map(|rules| references(rules, report)).unwrap_or_default();
+    if rules.is_empty() {
+        let hint = "list ids or names of rules for single spans under rules";
+        report.add(node.at, code::MISSING_KEY, "a trace_pattern needs steps", hint);
+        return None;
+    }
+    let (pattern, group_by) = trace::read(node, &rules, report)?;
+    Some(Correlation {
+        kind,
+        rules,
+        group_by,
+        aliases: Vec::new(),
+        span_nanos: pattern.span_nanos,
+        condition: Condition::default(),
+        generate_inputs: flag(node, "generate", report),
+        trace: Some(Arc::new(pattern)),
+    })
 }
 
 fn kind(node: &Node, report: &mut Report) -> Option<&'static Kind> {

@@ -5,6 +5,7 @@ mod correlation;
 mod detection;
 mod example;
 mod header;
+mod trace;
 
 use std::str::FromStr;
 

@@ -1,0 +1,350 @@
+//! One pass of the rules over a batch: single events first, then correlations, inputs before those that build on them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use model::{Detection, Signal, TenantId, UnixNanos};
+
+use crate::column::Columns;
+use crate::correlate::{Firing, Losses};
+use crate::engine::{RuleCounters, Settings, Tenant, memory_key};
+use crate::events::Events;
+use crate::expression::Rows;
+use crate::kinds::Kept;
+use crate::mute::Mute;
+use crate::reason;
+use crate::set::{Compiled, CompiledBody, CompiledCorrelation, CompiledEvent, Feed, RuleSet, TracePlan};
+use crate::trace::Mark;
+use crate::trace::tree::Span;
+
+/// The rows of a batch that each rule matches.
+pub(crate) struct Matches<'b> {
+    pub events: &'b Events<'b>,
+    pub columns: Columns<'b>,
+    pub rows: HashMap<usize, Vec<usize>>,
+}
+
+impl<'b> Matches<'b> {
+    /// Evaluates every rule on single events.
+    pub fn new(set: &'b RuleSet, events: &'b Events<'b>) -> Self {
+        let mut columns = Columns::new(events.records, &set.plan);
+        let mut answers: Vec<Option<Rows>> = vec![None; set.atoms.len()];
+        let mut rows = HashMap::new();
+        for (number, rule) in set.rules.iter().enumerate() {
+            let CompiledBody::Event(event) = &rule.body else { continue };
+            let other_signal = event.signal.is_some_and(|wanted| events.signal.is_some_and(|signal| signal != wanted));
+            if other_signal {
+                continue;
+            }
+            let found = event.expression.rows(events.len(), &mut |atom| {
+                answers[atom].get_or_insert_with(|| columns.rows(&set.atoms[atom])).clone()
+            });
+            if let Some(found) = found {
+                rows.insert(number, found.set_indices().collect());
+            }
+        }
+        Self { events, columns, rows }
+    }
+}
+
+/// One evaluation for one tenant.
+pub(crate) struct Pass<'r> {
+    pub set: &'r RuleSet,
+    pub settings: Settings,
+    pub name: &'r TenantId,
+    pub counters: &'r mut BTreeMap<String, RuleCounters>,
+    /// What was found.
+    pub detections: Vec<Detection>,
+}
+
+impl Pass<'_> {
+    fn counters(&mut self, rule: &Compiled) -> &mut RuleCounters {
+        self.counters.entry(rule.info.id.clone()).or_default()
+    }
+
+    /// Detections of rules on single events.
+    pub fn singles(&mut self, tenant: &mut Tenant, matches: &mut Matches<'_>) {
+        let set = self.set;
+        let mut matched: Vec<usize> = matches.rows.keys().copied().collect();
+        matched.sort_unstable();
+        for number in matched {
+            let rule = &set.rules[number];
+            let CompiledBody::Event(event) = &rule.body else { continue };
+            let rows = matches.rows[&number].clone();
+            self.counters(rule).matched += rows.len() as u64;
+            if rule.silent {
+                continue;
+            }
+            for (_, field) in event.shown.iter().chain(&event.by) {
+                matches.columns.field(*field);
+            }
+            matches.columns.field(set.service);
+            let limit = self.settings.detections_per_batch;
+            self.counters(rule).limited += rows.len().saturating_sub(limit) as u64;
+            for row in rows.into_iter().take(limit) {
+                self.single(tenant, rule, event, matches, row);
+            }
+        }
+    }
+
+    fn single(
+        &mut self,
+        tenant: &mut Tenant,
+        rule: &Compiled,
+        event: &CompiledEvent,
+        matches: &Matches<'_>,
+        row: usize,
+    ) {
+        let columns = &matches.columns;
+        let text = |field: usize| columns.ready(field).and_then(|field| field.text(row));
+        let service = text(self.set.service);
+        let mut group: Vec<(String, String)> =
+            event.by.iter().filter_map(|(name, field)| Some((name.clone(), text(*field)?.to_owned()))).collect();
+        if group.is_empty() {
+            group.extend(service.map(|service| ("service.name".to_owned(), service.to_owned())));
+        }
+        let at = matches.events.time(row);
+        if let Some(suppress) = rule.suppress.as_ref().filter(|_| self.settings.suppress)
+            && tenant.mute.is_repeat(
+                mute_key(rule, group.iter().map(|(_, value)| value.as_str())),
+                at,
+                suppress.for_nanos,
+            )
+        {
+            self.counters(rule).suppressed += 1;
+            return;
+        }
+        let id = matches.events.id(row);
+        self.counters(rule).detections += 1;
+        self.detections.push(Detection {
+            id: Detection::derive_id(self.name, &rule.info, &group, &id.to_string()),
+            tenant: self.name.clone(),
+            rule: (*rule.info).clone(),
+            group,
+            at: UnixNanos(at),
+            window_start: UnixNanos(at),
+            metric: None,
+            events: vec![id],
+            events_omitted: 0,
+            reason: reason::of_event(event, service, columns, row),
+        });
+    }
+
+    /// Feeds and settles every correlation, inputs before those that build on them. Traces are settled up to a floor of
+    /// their own, because the end of a file closes them.
+    pub fn correlations(
+        &mut self,
+        tenant: &mut Tenant,
+        mut matches: Option<&mut Matches<'_>>,
+        floor: i64,
+        trace_floor: i64,
+    ) {
+        let set = self.set;
+        let mut fired: HashMap<usize, Vec<Firing>> = HashMap::new();
+        let mut unheld = match (set.traces, matches.as_deref_mut()) {
+            (Some(plan), Some(matches)) => self.follow(tenant, plan, matches),
+            _ => 0,
+        };
+        for number in &set.order {
+            let rule = &set.rules[*number];
+            let CompiledBody::Correlation(correlation) = &rule.body else { continue };
+            let (firings, losses) = match correlation.trace {
+                Some(_) => self.traced(tenant, rule, correlation, matches.as_deref_mut(), trace_floor),
+                None => self.windowed(tenant, rule, correlation, matches.as_deref_mut(), &fired, floor),
+            };
+            let counters = self.counters(rule);
+            counters.late += losses.late;
+            counters.evicted += losses.evicted;
+            counters.limited += losses.limited;
+            counters.matched += firings.len() as u64;
+            if !rule.silent {
+                firings.iter().for_each(|firing| self.alert(&mut tenant.mute, rule, correlation, firing));
+            }
+            if rule.referred {
+                fired.insert(*number, firings);
+            }
+        }
+        if let Some(plan) = set.traces {
+            unheld += tenant.traces.forget(self.settings.trace_bounds(), plan.span_nanos, trace_floor);
+            for rule in set.rules.iter().filter(|rule| unheld > 0 && rule.looks_at_traces()) {
+                self.counters(rule).evicted += unheld;
+            }
+        }
+        tenant.floor = tenant.floor.max(floor);
+        tenant.mute.prune(tenant.floor);
+    }
+
+    /// Feeds and settles a correlation over windows.
+    fn windowed(
+        &self,
+        tenant: &mut Tenant,
+        rule: &Compiled,
+        correlation: &CompiledCorrelation,
+        mut matches: Option<&mut Matches<'_>>,
+        fired: &HashMap<usize, Vec<Firing>>,
+        floor: i64,
+    ) -> (Vec<Firing>, Losses) {
+        let bounds = self.settings.bounds();
+        let mut memory = tenant.memories.remove(&memory_key(rule)).unwrap_or_default();
+        let mut losses = Losses::default();
+        for (position, feed) in correlation.feeds.iter().enumerate() {
+            let mut insert = |values: &[Arc<str>], event: Kept| {
+                memory.insert(correlation, bounds, values, event, tenant.floor, &mut losses);
+            };
+            match (&self.set.rules[feed.rule].body, matches.as_deref_mut()) {
+                (CompiledBody::Event(_), Some(matches)) => feed_rows(feed, position, matches, &mut insert),
+                (CompiledBody::Event(_), None) => {}
+                (CompiledBody::Correlation(_), _) => {
+                    let firings = fired.get(&feed.rule).map(Vec::as_slice).unwrap_or_default();
+                    feed_firings(feed, position, firings, &mut insert);
+                }
+            }
+        }
+        let firings = memory.settle(correlation, bounds, floor);
+        tenant.memories.insert(memory_key(rule), memory);
+        (firings, losses)
+    }
+
+    /// Takes the spans of a batch into their traces; how many were left out.
+    fn follow(&self, tenant: &mut Tenant, plan: TracePlan, matches: &mut Matches<'_>) -> u64 {
+        if matches.events.signal == Some(Signal::Logs) {
+            return 0;
+        }
+        let bounds = self.settings.trace_bounds();
+        plan.lineage.prepare(matches.events, &mut matches.columns);
+        matches.columns.field(self.set.service);
+        let mut unheld = 0;
+        let mut known: Arc<str> = tenant.traces.service("");
+        for row in 0..matches.events.len() {
+            let Some(place) = plan.lineage.of(matches.events, &matches.columns, row) else { continue };
+            let service = matches.columns.ready(self.set.service).and_then(|field| field.text(row)).unwrap_or_default();
+            if *known != *service {
+                known = tenant.traces.service(service);
+            }
+            let span = Span {
+                at: matches.events.time(row),
+                id: place.span,
+                parent: place.parent,
+                service: Arc::clone(&known),
+            };
+            unheld += tenant.traces.take(place.trace, span, bounds, tenant.floor);
+        }
+        unheld
+    }
+
+    /// Marks the steps of a pattern in the traces of a batch, and judges what can be judged.
+    fn traced(
+        &self,
+        tenant: &mut Tenant,
+        rule: &Compiled,
+        correlation: &CompiledCorrelation,
+        matches: Option<&mut Matches<'_>>,
+        floor: i64,
+    ) -> (Vec<Firing>, Losses) {
+        let mut losses = Losses::default();
+        let key = memory_key(rule);
+        let matches = matches.filter(|matches| matches.events.signal != Some(Signal::Logs));
+        if let (Some(plan), Some(matches)) = (self.set.traces, matches) {
+            for (step, feed) in correlation.feeds.iter().enumerate() {
+                let Some(rows) = matches.rows.get(&feed.rule) else { continue };
+                feed.values.iter().for_each(|field| {
+                    matches.columns.field(*field);
+                });
+                for row in rows {
+                    let Some(place) = plan.lineage.of(matches.events, &matches.columns, *row) else { continue };
+                    let value = |field: &usize| matches.columns.ready(*field)?.text(*row).map(Arc::from);
+                    let mark = Mark {
+                        at: matches.events.time(*row),
+                        order: matches.events.order(*row),
+                        span: place.span,
+                        step,
+                        event: matches.events.id(*row),
+                        values: feed.values.iter().map(value).collect(),
+                    };
+                    tenant.traces.mark(&key, place.trace, mark, tenant.floor, &mut losses);
+                }
+            }
+        }
+        let firings = tenant.traces.settle(&key, correlation, self.settings.trace_bounds(), floor, &mut losses);
+        (firings, losses)
+    }
+
+    fn alert(&mut self, mute: &mut Mute, rule: &Compiled, correlation: &CompiledCorrelation, firing: &Firing) {
+        if self.settings.suppress {
+            let for_nanos = rule.suppress.as_ref().map_or(correlation.span_nanos, |suppress| suppress.for_nanos);
+            let all: Vec<usize> = (0..firing.group.len()).collect();
+            let by = if correlation.by.is_empty() { &all } else { &correlation.by };
+            let key =
+                mute_key(rule, by.iter().filter_map(|position| firing.group.get(*position).map(|value| &**value)));
+            if mute.is_repeat(key, firing.at, for_nanos) {
+                self.counters(rule).suppressed += 1;
+                return;
+            }
+        }
+        self.counters(rule).detections += 1;
+        let named = |fold: fn(&str) -> String| -> Vec<(String, String)> {
+            correlation.group_by.iter().zip(&firing.group).map(|(name, value)| (name.clone(), fold(value))).collect()
+        };
+        // a trace fires once for a rule, whatever is found in it first
+        let id = match &correlation.trace {
+            Some(_) => Detection::derive_id(self.name, &rule.info, &[], &firing.key),
+            None => {
+                let moment = firing.at.to_string();
+                Detection::derive_id(self.name, &rule.info, &named(str::to_ascii_lowercase), &moment)
+            }
+        };
+        self.detections.push(Detection {
+            id,
+            tenant: self.name.clone(),
+            rule: (*rule.info).clone(),
+            group: named(str::to_owned),
+            at: UnixNanos(firing.at),
+            window_start: UnixNanos(firing.since),
+            metric: Some(firing.metric),
+            events: firing.events.to_vec(),
+            events_omitted: firing.omitted,
+            reason: firing.note.clone().unwrap_or_else(|| reason::of_firing(correlation, firing)),
+        });
+    }
+}
+
+/// Hands the rows of a rule to a correlation. A row without one of the keys is not counted.
+fn feed_rows(feed: &Feed, position: usize, matches: &mut Matches<'_>, insert: &mut impl FnMut(&[Arc<str>], Kept)) {
+    let Some(rows) = matches.rows.get(&feed.rule) else { return };
+    for field in feed.keys.iter().chain(&feed.values) {
+        matches.columns.field(*field);
+    }
+    let texts = |fields: &[usize], row: usize| -> Option<Vec<&str>> {
+        fields.iter().map(|field| matches.columns.ready(*field)?.text(row)).collect()
+    };
+    for row in rows {
+        let Some(keys) = texts(&feed.keys, *row) else { continue };
+        let keys: Vec<Arc<str>> = keys.into_iter().map(Arc::from).collect();
+        let value = texts(&feed.values, *row).filter(|values| !values.is_empty());
+        let value = value.map(|values| Arc::from(values.join("\u{1f}")));
+        let events = Arc::from([matches.events.id(*row)]);
+        insert(&keys, Kept { at: matches.events.time(*row), rule: position, value, events });
+    }
+}
+
+/// Hands the firings of one correlation to another.
+fn feed_firings(feed: &Feed, position: usize, firings: &[Firing], insert: &mut impl FnMut(&[Arc<str>], Kept)) {
+    for firing in firings {
+        let pick = |fields: &[usize]| -> Vec<Arc<str>> {
+            fields.iter().filter_map(|field| firing.group.get(*field).cloned()).collect()
+        };
+        let values = pick(&feed.values);
+        let value = (!values.is_empty()).then(|| Arc::from(values.join("\u{1f}")));
+        let events = Arc::clone(&firing.events);
+        insert(&pick(&feed.keys), Kept { at: firing.at, rule: position, value, events });
+    }
+}
+
+fn mute_key<'a>(rule: &Compiled, values: impl Iterator<Item = &'a str>) -> String {
+    let mut key = rule.info.id.clone();
+    for value in values {
+        key.push('\u{1f}');
+        key.push_str(&value.to_ascii_lowercase());
+    }
+    key
+}
