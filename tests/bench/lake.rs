@@ -37,12 +37,13 @@ const SEARCHES: usize = 5;
 pub const SETTINGS: &str = "[lake]\ncompaction_percent = 100\n";
 
 /// What is asked, over all that was stored.
-const ASKED: [(&str, &str); 9] = [
+const ASKED: [(&str, &str); 10] = [
     ("20 newest of anything", "traces/search?status=unset&"),
     ("20 newest errors of a service", "traces/search?service=payment&status=error&"),
     ("20 newest slower than a second", "traces/search?min_duration=1s&"),
     ("20 newest with a common value", "traces/search?filter=http.request.method%3DPOST&"),
     ("20 newest with a common number", "traces/search?filter=server.port%3D8080&"),
+    ("20 newest with a rare value", "traces/search?filter=user.id%3Du100155&"),
     ("a value that is nowhere", "traces/search?filter=user.id%3Dnobody&"),
     ("services with counts and percentiles", "services?"),
     ("service map", "service-map?"),

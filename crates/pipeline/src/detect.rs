@@ -18,8 +18,12 @@ use crate::corridor::{Next, Queue};
 use crate::frame;
 use crate::quiet::Quiet;
 
-/// How often the engine's state is put on disk; what a crash replays is at most this much.
+/// How often the engine's state is put on disk, unless that takes long; what a crash replays is at most this much.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
+/// The longest that a large state goes without being put on disk.
+const CHECKPOINT_AT_LEAST_EVERY: Duration = Duration::from_secs(60);
+/// Putting it on disk takes one part in so many of the time.
+const CHECKPOINT_PARTS: u32 = 50;
 /// How often windows are closed by time alone.
 const TICK_EVERY: Duration = Duration::from_secs(1);
 /// Pause before detections that could not be stored are tried again.
@@ -76,7 +80,8 @@ pub struct Detector {
     quiet: Quiet,
     done: Lsn,
     saved: Lsn,
-    saved_at: Instant,
+    /// When the state is put on disk next.
+    save_at: Instant,
     /// Set when detections were found and not stored: the state in memory is ahead of the book and must not be saved.
     ahead: bool,
 }
@@ -96,7 +101,7 @@ impl Detector {
         // the log may have been trimmed by a walker whose last checkpoint was lost with a damaged file
         let done = checkpoint.done.max(parts.wal.cursor(ReaderName::Detect));
         let quiet = Quiet::new(parts.clock.clone());
-        Self { parts, set, engines, quiet, done, saved: done, saved_at: Instant::now(), ahead: false }
+        Self { parts, set, engines, quiet, done, saved: done, save_at: Instant::now() + CHECKPOINT_EVERY, ahead: false }
     }
 
     /// Position of the last judged frame.
@@ -121,7 +126,7 @@ impl Detector {
             if ticked {
                 self.close_windows(&stop).await;
             }
-            if self.saved_at.elapsed() >= CHECKPOINT_EVERY {
+            if Instant::now() >= self.save_at {
                 self.save();
             }
         }
@@ -277,13 +282,17 @@ impl Detector {
 
     /// State to disk first, then the cursor: the other order could trim frames whose effect was not saved.
     fn save(&mut self) {
-        self.saved_at = Instant::now();
+        self.save_at = Instant::now() + CHECKPOINT_EVERY;
         if self.saved == self.done || self.ahead {
             return;
         }
+        let started = Instant::now();
         let engines = self.engines.iter().map(|(tenant, engine)| (tenant.clone(), engine.checkpoint()));
         let checkpoint = Checkpoint { done: self.done, engines: engines.collect() };
         let written = tokio::task::block_in_place(|| self.parts.checkpoint.write(&checkpoint));
+        let took = started.elapsed();
+        self.save_at = Instant::now() + until_next_checkpoint(took);
+        metrics::histogram!(metric::DETECT_CHECKPOINT_SECONDS).record(took.as_secs_f64());
         if let Err(error) = written {
             tracing::error!(%error, "state of the rule engine cannot be saved; trying again");
             return;
@@ -293,6 +302,11 @@ impl Detector {
             Err(error) => tracing::error!(%error, "log cannot be trimmed behind detection"),
         }
     }
+}
+
+/// After one that took so long.
+fn until_next_checkpoint(took: Duration) -> Duration {
+    took.saturating_mul(CHECKPOINT_PARTS).clamp(CHECKPOINT_EVERY, CHECKPOINT_AT_LEAST_EVERY)
 }
 
 /// Neighbours of one tenant and signal become one batch; order is kept.
@@ -319,5 +333,19 @@ fn join_run(run: Vec<EventBatch>) -> Vec<EventBatch> {
         Ok(records) => vec![EventBatch { records, ..last.clone() }],
         // more than 2^31 distinct labels or bytes of text: judge them one by one
         Err(_) => run,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_that_takes_long_to_save_is_saved_less_often_but_once_a_minute() {
+        let after = |millis| until_next_checkpoint(Duration::from_millis(millis));
+        assert_eq!(after(0), Duration::from_secs(5));
+        assert_eq!(after(100), Duration::from_secs(5));
+        assert_eq!(after(400), Duration::from_secs(20));
+        assert_eq!(after(90_000), Duration::from_secs(60));
     }
 }

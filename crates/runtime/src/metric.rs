@@ -191,6 +191,8 @@ pub const DETECT_EVENTS: &str = "tracehound_detect_events_total";
 pub const DETECT_DETECTIONS: &str = "tracehound_detect_detections_total";
 /// Seconds to evaluate one batch; their sum is the time that detection was busy.
 pub const DETECT_SECONDS: &str = "tracehound_detect_batch_seconds";
+/// Seconds to put the state of the rule engine on disk; a fiftieth of the time at most, once a minute at least.
+pub const DETECT_CHECKPOINT_SECONDS: &str = "tracehound_detect_checkpoint_seconds";
 /// Events that came later than the allowed lateness. Label `rule`.
 pub const DETECT_LATE: &str = "tracehound_detect_late_events_total";
 /// Groups dropped because a rule reached its limit of state. Label `rule`.
