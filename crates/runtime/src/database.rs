@@ -13,6 +13,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const VERSIONS_PER_CRATE: i64 = 100;
 /// The newest migration of one crate that is applied and not known.
 const APPLIED: &str = "select max(version) from _sqlx_migrations where version > ? and version <= ?";
+/// The texts that tables are made from, as they lie in the file.
+const SCHEMA: &str = "select cast(sql as blob) from sqlite_schema where sql is not null";
 /// Connections for reading.
 const READERS: u32 = 4;
 
@@ -26,6 +28,12 @@ pub enum DatabaseError {
         path: PathBuf,
         /// What SQLite said.
         source: sqlx::Error,
+    },
+    /// The file is damaged where its tables are described.
+    #[error("database {path} is damaged: the description of a table is no text", path = path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
     },
     /// A newer version made tables that this one does not know. They are left alone.
     #[error("the tables of {owner} are of version {found}, made by a newer program; this one knows up to {newest}")]
@@ -62,7 +70,7 @@ impl Database {
     /// Opens the file, creating it when absent.
     ///
     /// # Errors
-    /// [`DatabaseError::Open`].
+    /// [`DatabaseError::Open`], [`DatabaseError::Damaged`].
     pub async fn open(path: &Path) -> Result<Self, DatabaseError> {
         let failed = |source| DatabaseError::Open { path: path.to_owned(), source };
         let options = SqliteConnectOptions::new()
@@ -73,6 +81,11 @@ impl Database {
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT);
         let writer = pool(1).connect_with(options.clone()).await.map_err(failed)?;
+        let schema: Vec<Vec<u8>> = sqlx::query_scalar(SCHEMA).fetch_all(&writer).await.map_err(failed)?;
+        // sqlx takes for granted that names and types of columns are texts, and loses its thread over one that is not
+        if schema.iter().any(|text| std::str::from_utf8(text).is_err()) {
+            return Err(DatabaseError::Damaged { path: path.to_owned() });
+        }
         let reader = pool(READERS).connect_with(options.read_only(true)).await.map_err(failed)?;
         Ok(Self { writer, reader })
     }

@@ -1,4 +1,5 @@
-//! A transaction that SQLite took back by itself does not keep the next one from beginning.
+//! A transaction that SQLite took back by itself does not keep the next one from beginning; a description of a table that is
+//! no text is refused.
 
 use super::*;
 
@@ -20,4 +21,23 @@ async fn after_a_transaction_that_was_taken_back_by_itself_the_next_one_begins()
     transaction.commit().await.unwrap();
     let names: Vec<String> = sqlx::query_scalar("select name from things").fetch_all(&database.reader).await.unwrap();
     assert_eq!(names, ["two"]);
+}
+
+#[tokio::test]
+async fn a_table_whose_description_is_no_text_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("some.db");
+    let database = Database::open(&path).await.unwrap();
+    sqlx::query("create table things (name sometype)").execute(&database.writer).await.unwrap();
+    database.close().await;
+    let bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(8).position(|bytes| bytes == b"sometype").unwrap();
+    for place in 0..8 {
+        let mut damaged = bytes.clone();
+        damaged[at + place] = 0xff;
+        std::fs::write(&path, damaged).unwrap();
+        assert!(matches!(Database::open(&path).await, Err(DatabaseError::Damaged { .. })), "{place}");
+    }
+    std::fs::write(&path, bytes).unwrap();
+    Database::open(&path).await.unwrap();
 }
