@@ -23,10 +23,13 @@ const HOUR_NANOS: u64 = 3_600_000_000_000;
 /// Commits that are timed.
 const COMMITS: u64 = 100;
 const LOOKUPS: u64 = 100;
+/// A span is so long that those of all hours fill memory to where it is flushed; it says the same thing over and over, so
+/// that files are small.
+const SPAN_BYTES: usize = 24 << 10;
 /// A folder in memory.
 const MEMORY: &str = "/dev/shm";
 /// Everything is flushed as soon as it is there, and stays as it is.
-const SETTINGS: &str = "[lake]\ncompaction_percent = 0\nflush_bytes = 1\n[otlp.resends]\nmax_requests = 1\n";
+const SETTINGS: &str = "[lake]\ncompaction_percent = 0\nflush_bytes = 1048576\n[otlp.resends]\nmax_requests = 1\n";
 
 /// Makes the files, then prints what a commit, a start and a lookup take with a few of them and with all.
 pub fn run() -> Result<()> {
@@ -129,6 +132,7 @@ fn request(number: u64) -> Vec<u8> {
         name: format!("hour {hour}"),
         start_time_unix_nano: now - hour * HOUR_NANOS,
         end_time_unix_nano: now - hour * HOUR_NANOS + 1_000_000,
+        trace_state: "x".repeat(SPAN_BYTES),
         ..Span::default()
     });
     let scope_spans = vec![ScopeSpans { spans: spans.collect(), ..ScopeSpans::default() }];
