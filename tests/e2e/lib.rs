@@ -32,6 +32,25 @@ pub fn is_released() -> bool {
     binary().parent().is_some_and(|folder| folder.ends_with("release"))
 }
 
+/// The Parquet files below a folder; none where there is no such folder.
+///
+/// # Errors
+/// The disk's.
+pub fn parquet_files(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    if !dir.is_dir() {
+        return Ok(found);
+    }
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        match path.is_dir() {
+            true => found.extend(parquet_files(&path)?),
+            false => found.extend(Some(path).filter(|path| path.extension().is_some_and(|end| end == "parquet"))),
+        }
+    }
+    Ok(found)
+}
+
 /// Nanoseconds since 1970, for events that happen now.
 pub fn unix_nanos() -> u64 {
     let since = std::time::UNIX_EPOCH.elapsed().expect("the clock is past 1970");

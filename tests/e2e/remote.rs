@@ -41,21 +41,6 @@ timeout_secs = 1
     Ok(config)
 }
 
-fn parquet(dir: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    if !dir.is_dir() {
-        return Ok(found);
-    }
-    for entry in fs::read_dir(dir)? {
-        let path = entry?.path();
-        match path.is_dir() {
-            true => found.extend(parquet(&path)?),
-            false => found.extend(Some(path).filter(|path| path.extension().is_some_and(|end| end == "parquet"))),
-        }
-    }
-    Ok(found)
-}
-
 /// Sends spans and waits until they are in a file.
 fn send(server: &Server, seed: u64, start_unix_nanos: u64) -> Result<()> {
     let before = server.metric("tracehound_lake_rows")?;
@@ -93,10 +78,10 @@ fn spans_lie_in_an_object_store_and_are_found_there() -> Result<()> {
     wait_for("a merged file in the store", || {
         let uploads = server.metric("tracehound_lake_remote_files")?;
         ensure!(uploads >= 1.0 && server.metric("tracehound_lake_upload_waiting_bytes")? == 0.0, "{uploads} files");
-        ensure!(parquet(&bucket.folder.join("prod/east"))?.len() == 1, "one object");
+        ensure!(tests::parquet_files(&bucket.folder.join("prod/east"))?.len() == 1, "one object");
         Ok(())
     })?;
-    let merged = parquet(&bucket.folder.join("prod/east"))?.remove(0);
+    let merged = tests::parquet_files(&bucket.folder.join("prod/east"))?.remove(0);
     let name = merged.strip_prefix(bucket.folder.join("prod/east"))?.to_string_lossy().into_owned();
     let copy = data.join("lake").join(&name);
     wait_for("the copy to go", || {

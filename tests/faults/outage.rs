@@ -2,7 +2,7 @@
 //! the local disk is at its reserve, and again by themselves when files can go; none is lost, none is doubled.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -103,19 +103,6 @@ impl Client<'_> {
     }
 }
 
-/// Parquet files below a folder.
-fn files_below(dir: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        let path = entry?.path();
-        match path.is_dir() {
-            true => found.extend(files_below(&path)?),
-            false => found.extend(Some(path).filter(|path| path.extension().is_some_and(|end| end == "parquet"))),
-        }
-    }
-    Ok(found)
-}
-
 #[test]
 fn a_store_that_is_away_costs_nothing_but_room_on_the_disk() -> Result<()> {
     let away = Duration::from_secs(rounds("TRACEHOUND_OUTAGE_SECS", 6, 1_800) as u64);
@@ -195,14 +182,14 @@ fn a_store_that_is_away_costs_nothing_but_room_on_the_disk() -> Result<()> {
         let (rows, waiting) =
             (server.metric("tracehound_lake_rows")?, server.metric("tracehound_lake_upload_waiting_bytes")?);
         ensure!(rows == acknowledged && waiting == 0.0, "{rows} of {acknowledged} rows in files, {waiting} bytes wait");
-        ensure!(files_below(&data.join("lake"))?.is_empty(), "copies are there");
+        ensure!(tests::parquet_files(&data.join("lake"))?.is_empty(), "copies are there");
         Ok(())
     })?;
     ensure!(server.metric("tracehound_lake_quarantined_files")? == 0.0, "a store that is away is no damage");
     let files = server.metric("tracehound_lake_remote_files")?;
     let Client { ledger, least_free_bytes, .. } = client;
     ensure!(server.stop()?.success(), "a clean stop");
-    let objects = files_below(&bucket.folder.join("outage"))?.len();
+    let objects = tests::parquet_files(&bucket.folder.join("outage"))?.len();
     ensure!(objects as f64 == files, "{objects} objects of {files} files");
     let found = ledger.compare(&data, &["--config", &config])?;
     let rows = &ask(&data, &["--config", &config], "select count(*) as n from spans")?[0]["n"];

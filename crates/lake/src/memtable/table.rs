@@ -11,8 +11,8 @@ use crate::order::{Mutex, lock};
 
 /// Rows that came in since the last fold from which the next one is worth its while.
 pub(crate) const FROZEN_ROWS: usize = 8_192;
-/// Rows from which a batch is large enough to be left alone. A search takes 10 us a batch, a row that is copied 0.4 us
-/// (`bench lake`): exporters that send 512 spans at a time pay for no copy before the flush.
+/// Rows from which a batch is large enough to be left alone: what exporters send 512 spans at a time is not copied before the
+/// flush, which joins all there is anyway.
 const ALONE_ROWS: usize = 256;
 /// Bytes from which a batch is large enough to be left alone; bounds what one fold copies at once.
 const FROZEN_BYTES: u64 = 32 << 20;
