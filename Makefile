@@ -52,8 +52,9 @@ clients: e2e-setup ## every OpenTelemetry client through a restart: prints sent 
 	RUST_TEST_THREADS=1 cargo test --locked --workspace --test e2e clients -- --nocapture
 
 # what the tests said is in target/conformance.log
-conformance: ## the 70 checks of docs/guides/otlp.md, one line each, and how many are shown
+conformance: ## the 70 checks of docs/guides/otlp.md, and what rules say beside other engines, one line each
 	cargo test --locked --workspace --no-run
+	cargo test --locked --workspace --test oracles -- --nocapture | grep -E '^(rules|skipped|test .*FAILED)'
 	{ cargo test --locked --workspace --no-fail-fast -- otlp_ || true; } 2>&1 | target/debug/conformance 2>target/conformance.log
 
 faults: fuzz ## the full form of docs/faults.md: kills, power cuts, full disks, damage, ...; 10,000 malformed requests; abuse of HTTP/2; fuzzing

@@ -11,7 +11,9 @@ use crate::catalog::{Catalog, CatalogFile, FileState};
 use crate::layout::Layout;
 use crate::promotion::{PromotedKey, Remembered};
 use crate::remote::{Bucket, Wanted};
-use crate::{FileEntry, LakeError, Level, ObjectStore, SliceIndex, ValueIndex, WordIndex, disk, rollup, sidecar};
+use crate::{
+    FileEntry, LakeError, Level, ObjectStore, SliceIndex, TraceFilter, ValueIndex, WordIndex, disk, rollup, sidecar,
+};
 
 /// The catalog at one moment.
 #[derive(Debug)]
@@ -122,6 +124,7 @@ impl Inspection {
             let checked = self
                 .here(file)
                 .and_then(|here| here.map_or_else(|| entry.verify(), |_compared| Ok(())))
+                .and_then(|()| TraceFilter::open(entry).map(drop))
                 .and_then(|()| SliceIndex::open(entry).map(drop))
                 .and_then(|()| ValueIndex::open(entry).map(drop))
                 .and_then(|()| WordIndex::open(entry).map(drop))

@@ -49,7 +49,7 @@ pub use promotion::{Promoted, PromotedKey, texts_of};
 pub use rollup::{Call, Cell, OTHER, Operation, Rollup, STEP_NANOS, Sketch, Table, Wanted, whole_steps};
 pub use row_order::{GROUP_SLICES, SLICE_ROWS, slices_of};
 pub use settings::{ObjectStore, Settings};
-pub use slice_index::SliceIndex;
+pub use slice_index::{SliceIndex, TraceFilter};
 pub use snapshot::Snapshot;
 pub use value_index::{Place, ValueIndex, value_hash};
 pub use word_index::WordIndex;

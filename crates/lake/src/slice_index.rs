@@ -81,10 +81,44 @@ impl Builder {
     }
 }
 
+/// Whether a file may hold a trace: a ninth of what the map takes, so that the filters of all files stay in memory.
+#[derive(Debug)]
+pub struct TraceFilter {
+    /// `None` when no filter could be made: then it may hold every trace.
+    filter: Option<BinaryFuse8>,
+}
+
+impl TraceFilter {
+    /// Reads the filter of a file; blocking.
+    ///
+    /// # Errors
+    /// [`LakeError::Disk`] when there is no index, [`LakeError::Index`] when it is damaged or of another file.
+    pub fn open(entry: &FileEntry) -> Result<Self, LakeError> {
+        let sections = sidecar::open(entry, &[FILTER])?;
+        Self::read(&sections).ok_or_else(|| LakeError::Index { path: entry.index_path() })
+    }
+
+    fn read(sections: &[(u32, Vec<u8>)]) -> Option<Self> {
+        let found = sections.iter().find(|(kind, _)| *kind == FILTER);
+        let filter = found.map(|(_, section)| sidecar::read_filter(section));
+        // one that is there and cannot be read is damage
+        Some(Self { filter: filter.map_or(Some(None), |read| read.map(Some))? })
+    }
+
+    /// Whether one of the traces may be in the file; never denies one that is.
+    pub fn may_hold(&self, traces: &[TraceId]) -> bool {
+        self.filter.as_ref().is_none_or(|filter| traces.iter().any(|trace| filter.contains(&hash(*trace))))
+    }
+
+    /// Bytes it takes in memory.
+    pub fn memory_bytes(&self) -> usize {
+        self.filter.as_ref().map_or(0, |filter| filter.fingerprints.len())
+    }
+}
+
 /// Which slices of one file hold a trace.
 #[derive(Debug)]
 pub struct SliceIndex {
-    filter: Option<BinaryFuse8>,
     map: Map,
     rows: u64,
 }
@@ -98,25 +132,18 @@ struct Map {
 }
 
 impl SliceIndex {
-    /// Reads the index of a file; blocking.
+    /// Reads the map of a file; blocking.
     ///
     /// # Errors
     /// [`LakeError::Disk`] when there is none, [`LakeError::Index`] when it is damaged or of another file.
     pub fn open(entry: &FileEntry) -> Result<Self, LakeError> {
-        let sections = sidecar::open(entry, &[FILTER, MAP])?;
+        let sections = sidecar::open(entry, &[MAP])?;
         Self::read(&sections, entry.zone.rows).ok_or_else(|| LakeError::Index { path: entry.index_path() })
     }
 
     fn read(sections: &[(u32, Vec<u8>)], rows: u64) -> Option<Self> {
-        let (mut filter, mut map) = (None, None);
-        for (kind, section) in sections {
-            match *kind {
-                FILTER => filter = Some(sidecar::read_filter(section)?),
-                MAP => map = Some(Map::read(section)?),
-                _ => {}
-            }
-        }
-        Some(Self { filter, map: map?, rows })
+        let (_, section) = sections.iter().find(|(kind, _)| *kind == MAP)?;
+        Some(Self { map: Map::read(section)?, rows })
     }
 
     /// The rows that may be of any of the traces, as whole slices, ascending and not overlapping. A trace that is in the
@@ -124,10 +151,7 @@ impl SliceIndex {
     pub fn rows_of(&self, traces: &[TraceId]) -> Vec<Range<u64>> {
         let mut slices: Vec<u16> = Vec::new();
         for trace in traces {
-            let hash = hash(*trace);
-            if self.filter.as_ref().is_none_or(|filter| filter.contains(&hash)) {
-                slices.extend(self.map.slices_of(hash));
-            }
+            slices.extend(self.map.slices_of(hash(*trace)));
         }
         slices.sort_unstable();
         slices.dedup();
@@ -145,8 +169,7 @@ impl SliceIndex {
 
     /// Bytes it takes in memory.
     pub fn memory_bytes(&self) -> usize {
-        let filter = self.filter.as_ref().map_or(0, |filter| filter.fingerprints.len());
-        filter + self.map.starts.len() * 4 + self.map.hashes.len() * 6
+        self.map.starts.len() * 4 + self.map.hashes.len() * 6
     }
 }
 

@@ -1,14 +1,16 @@
 //! Indexes and footers of files, kept in memory within a limit.
 //!
-//! They are kept apart because they are needed at different rates: to look for a trace asks the index of every file, and
-//! needs the footer of the few files that hold it.
+//! They are kept apart because they are needed at different rates: to look for a trace asks the filter of every file, and
+//! needs the map and the footer of the few files that hold it.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lake::{FileEntry, LakeError, SliceIndex, Snapshot, ValueIndex, WordIndex};
+use lake::{FileEntry, LakeError, SliceIndex, Snapshot, TraceFilter, ValueIndex, WordIndex};
+use model::TraceId;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use runtime::metric;
 
@@ -35,7 +37,8 @@ pub(crate) fn unreadable(entry: &FileEntry, error: &dyn std::error::Error) -> Qu
 /// The indexes and footers of the files used last. A file never changes, so nothing in here grows stale.
 #[derive(Debug)]
 pub(crate) struct Footers {
-    indexes: Shelf<Option<SliceIndex>>,
+    filters: Shelf<Option<TraceFilter>>,
+    maps: Shelf<Option<SliceIndex>>,
     values: Shelf<Option<ValueIndex>>,
     words: Shelf<Option<WordIndex>>,
     footers: Shelf<ArrowReaderMetadata>,
@@ -51,31 +54,35 @@ impl Footers {
     /// With a limit for each kind.
     pub(crate) fn new(limit_bytes: usize, check_every: u64) -> Self {
         Self {
-            indexes: Shelf::new(limit_bytes),
-            values: Shelf::new(limit_bytes),
-            words: Shelf::new(limit_bytes),
-            footers: Shelf::new(limit_bytes),
+            filters: Shelf::new("filters", limit_bytes),
+            maps: Shelf::new("maps", limit_bytes),
+            values: Shelf::new("values", limit_bytes),
+            words: Shelf::new("words", limit_bytes),
+            footers: Shelf::new("footers", limit_bytes),
             believed: AtomicU64::new(1),
             check_every,
             distrusted: Mutex::default(),
         }
     }
 
-    /// The index of a file, read when it is not in memory; `None` when it is missing or damaged. Blocking.
-    pub(crate) fn index(&self, entry: &FileEntry) -> Arc<Option<SliceIndex>> {
-        let bytes = |index: &Option<SliceIndex>| index.as_ref().map_or(0, SliceIndex::memory_bytes);
-        let load = || {
-            let index = SliceIndex::open(entry);
-            if let Err(error) = &index {
-                tracing::warn!(%error, file = entry.name, "lookups scan a file without its index");
+    /// The rows of a file that may be of any of the traces; `None` when the index that would know is missing or damaged.
+    /// Blocking.
+    pub(crate) fn rows_of(&self, entry: &FileEntry, traces: &[TraceId]) -> Option<Vec<Range<u64>>> {
+        let bytes = |filter: &Option<TraceFilter>| filter.as_ref().map_or(0, TraceFilter::memory_bytes);
+        let filter = self.believed_in(&entry.name, &self.filters, bytes, || Ok(read(entry, TraceFilter::open)));
+        let rows = match filter.as_ref() {
+            Some(filter) if !filter.may_hold(traces) => Some(Vec::new()),
+            Some(_) => {
+                let bytes = |map: &Option<SliceIndex>| map.as_ref().map_or(0, SliceIndex::memory_bytes);
+                let map = self.believed_in(&entry.name, &self.maps, bytes, || Ok(read(entry, SliceIndex::open)));
+                map.as_ref().as_ref().map(|map| map.rows_of(traces))
             }
-            Ok(index.ok())
+            None => None,
         };
-        let index = self.believed_in(&entry.name, &self.indexes, bytes, load);
-        if index.is_none() {
+        if rows.is_none() {
             metrics::counter!(metric::LAKE_INDEX_MISSES).increment(1);
         }
-        index
+        rows
     }
 
     /// Whether the next answer of an index is compared with one that does without it.
@@ -90,7 +97,8 @@ impl Footers {
             distrusted.insert(name.to_owned());
         }
         drop(distrusted);
-        self.indexes.put(name, None);
+        self.filters.put(name, None);
+        self.maps.put(name, None);
         self.values.put(name, None);
         self.words.put(name, None);
     }
@@ -141,9 +149,20 @@ impl Footers {
     }
 }
 
+/// A part of the index of a file; `None` when it cannot be read.
+fn read<T>(entry: &FileEntry, open: impl FnOnce(&FileEntry) -> Result<T, LakeError>) -> Option<T> {
+    let part = open(entry);
+    if let Err(error) = &part {
+        tracing::warn!(%error, file = entry.name, "lookups scan a file without its index");
+    }
+    part.ok()
+}
+
 /// Things by file name, the least recently used dropped first.
 #[derive(Debug)]
 struct Shelf<T> {
+    /// What the metrics call it.
+    name: &'static str,
     kept: Mutex<Kept<T>>,
     limit_bytes: usize,
 }
@@ -163,8 +182,8 @@ struct Thing<T> {
 }
 
 impl<T> Shelf<T> {
-    fn new(limit_bytes: usize) -> Self {
-        Self { kept: Mutex::new(Kept { things: HashMap::new(), bytes: 0, uses: 0 }), limit_bytes }
+    fn new(name: &'static str, limit_bytes: usize) -> Self {
+        Self { name, kept: Mutex::new(Kept { things: HashMap::new(), bytes: 0, uses: 0 }), limit_bytes }
     }
 
     fn get(
@@ -179,13 +198,20 @@ impl<T> Shelf<T> {
         // read without the lock; of two threads that read the same, one keeps what the other did
         let thing = Arc::new(load()?);
         let bytes = bytes(&thing) + ENTRY_BYTES;
-        self.kept().put(name, Arc::clone(&thing), bytes, self.limit_bytes);
+        self.keep(name, Arc::clone(&thing), bytes);
         Ok(thing)
     }
 
     /// In the place of what is there.
     fn put(&self, name: &str, thing: T) {
-        self.kept().put(name, Arc::new(thing), ENTRY_BYTES, self.limit_bytes);
+        self.keep(name, Arc::new(thing), ENTRY_BYTES);
+    }
+
+    fn keep(&self, name: &str, thing: Arc<T>, bytes: usize) {
+        let mut kept = self.kept();
+        let dropped = kept.put(name, thing, bytes, self.limit_bytes);
+        metrics::gauge!(metric::QUERY_CACHE_BYTES, "kind" => self.name).set(kept.bytes as f64);
+        metrics::counter!(metric::QUERY_CACHE_DROPPED, "kind" => self.name).increment(dropped);
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept<T>> {
@@ -201,32 +227,34 @@ impl<T> Kept<T> {
         Some(Arc::clone(&found.thing))
     }
 
-    fn put(&mut self, name: &str, thing: Arc<T>, bytes: usize, limit_bytes: usize) {
+    /// How many went for it.
+    fn put(&mut self, name: &str, thing: Arc<T>, bytes: usize, limit_bytes: usize) -> u64 {
         if bytes > limit_bytes {
-            return;
+            return 0;
         }
         self.bytes += bytes;
         if let Some(old) = self.things.insert(name.to_owned(), Thing { thing, bytes, last_used: self.uses }) {
             self.bytes -= old.bytes;
         }
-        if self.bytes > limit_bytes {
-            self.make_room(limit_bytes);
-        }
+        if self.bytes > limit_bytes { self.make_room(limit_bytes) } else { 0 }
     }
 
     /// Drops the least recently used until a tenth is free, so that not every insertion has to sort.
-    fn make_room(&mut self, limit_bytes: usize) {
+    fn make_room(&mut self, limit_bytes: usize) -> u64 {
         let mut by_use: Vec<(u64, String)> =
             self.things.iter().map(|(name, thing)| (thing.last_used, name.clone())).collect();
         by_use.sort_unstable();
+        let mut dropped = 0;
         for (_, name) in by_use {
             if self.bytes <= limit_bytes - limit_bytes / 10 {
                 break;
             }
             if let Some(old) = self.things.remove(&name) {
                 self.bytes -= old.bytes;
+                dropped += 1;
             }
         }
+        dropped
     }
 }
 

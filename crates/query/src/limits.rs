@@ -17,9 +17,10 @@ pub struct Limits {
     pub memory_bytes: usize,
     /// Temporary files of all queries together; then `Memory`.
     pub spill_bytes: u64,
-    /// Indexes of traces, of values and of words, footers for trace lookups and footers for searches kept in memory, so
-    /// much for each of the five; the least recently used go first. Who looks for a trace asks the index of every file,
-    /// about a byte a span: once they do not fit, each lookup reads them all again.
+    /// Filters and maps of traces, indexes of values and of words, footers for trace lookups and footers for searches kept
+    /// in memory, so much for each of the six; the least recently used go first. Who looks for a trace asks the filter of
+    /// every file, about 1.2 bytes a trace, and the map of the few that may hold it, about 8 bytes a trace: once the maps
+    /// do not fit, a lookup reads those few; once the filters do not fit, it reads them all.
     pub footer_cache_bytes: usize,
     /// One in so many answers of an index is compared with a scan of the file; at least 1.
     pub index_check_every: u64,
@@ -55,7 +56,7 @@ impl Default for Limits {
             time: Duration::from_secs(20),
             memory_bytes: 64 << 20,
             spill_bytes: 1 << 30,
-            footer_cache_bytes: 128 << 20,
+            footer_cache_bytes: 64 << 20,
             index_check_every: 4_096,
             max_items: 1_000,
             max_filters: 32,

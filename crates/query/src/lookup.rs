@@ -78,9 +78,9 @@ impl Lookup {
                 break;
             }
             let all = || std::iter::once(0..entry.zone.rows).collect();
-            let index = footers.index(entry);
-            let rows: Vec<Range<u64>> = index.as_ref().as_ref().map_or_else(all, |index| index.rows_of(&self.traces));
-            let is_checked = index.is_some() && footers.wants_check();
+            let known = footers.rows_of(entry, &self.traces);
+            let is_checked = known.is_some() && footers.wants_check();
+            let rows: Vec<Range<u64>> = known.unwrap_or_else(all);
             if rows.is_empty() && !is_checked {
                 continue;
             }

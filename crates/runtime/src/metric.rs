@@ -222,6 +222,10 @@ pub const QUERY_TOTAL: &str = "tracehound_query_total";
 pub const QUERY_SECONDS: &str = "tracehound_query_seconds";
 /// Queries running.
 pub const QUERY_RUNNING: &str = "tracehound_query_running";
+/// Bytes of indexes and footers of files kept in memory for queries. Label `kind` (filters, maps, values, words, footers).
+pub const QUERY_CACHE_BYTES: &str = "tracehound_query_cache_bytes";
+/// Indexes and footers that went from memory because others needed the room. Label `kind`, as above.
+pub const QUERY_CACHE_DROPPED: &str = "tracehound_query_cache_dropped_total";
 
 /// Spans of our own that could not be exported.
 pub const SELF_TRACE_DROPPED: &str = "tracehound_self_trace_dropped_total";

@@ -8,6 +8,10 @@ fn trace(number: u64) -> TraceId {
     TraceId(id)
 }
 
+fn trace_of_none() -> TraceId {
+    trace(u64::MAX)
+}
+
 /// Ten spans a trace, in order, so that a trace now and then crosses a cut.
 fn traces_of(rows: usize) -> Vec<TraceId> {
     (0..rows as u64).map(|row| trace(row / 10)).collect()
@@ -23,21 +27,22 @@ fn sidecar(rows: &[TraceId]) -> Vec<u8> {
     sidecar::write_sections(&builder.finish(), 1_000, 0xfeed, rows.len() as u64)
 }
 
-/// The index in these bytes, as one of that file.
-fn read(bytes: &[u8], file_bytes: u64, file_checksum: u32) -> Option<SliceIndex> {
+/// Filter and map in these bytes, as those of that file.
+fn read(bytes: &[u8], file_bytes: u64, file_checksum: u32) -> Option<(TraceFilter, SliceIndex)> {
     let read_at = |offset: u64, length: usize| {
         let start = usize::try_from(offset).ok()?;
         bytes.get(start..start.checked_add(length)?).map(<[u8]>::to_vec)
     };
     let (rows, sections) = sidecar::read_sections(read_at, file_bytes, file_checksum, &[FILTER, MAP])?;
-    SliceIndex::read(&sections, rows)
+    TraceFilter::read(&sections).zip(SliceIndex::read(&sections, rows))
 }
 
 #[test]
 fn every_trace_is_found_where_it_is_and_nothing_else_is() {
     let rows = traces_of(5 * SLICE_ROWS + 100);
-    let index = read(&sidecar(&rows), 1_000, 0xfeed).unwrap();
+    let (filter, index) = read(&sidecar(&rows), 1_000, 0xfeed).unwrap();
     for (row, trace) in rows.iter().enumerate() {
+        assert!(filter.may_hold(&[trace_of_none(), *trace]), "row {row}");
         let found = index.rows_of(&[*trace]);
         assert!(found.iter().any(|range| range.contains(&(row as u64))), "row {row}");
         let covered: u64 = found.iter().map(|range| range.end - range.start).sum();
@@ -49,6 +54,8 @@ fn every_trace_is_found_where_it_is_and_nothing_else_is() {
     assert_eq!(index.rows_of(&[rows[rows.len() - 1]]), only(5 * SLICE_ROWS as u64..last));
     let absent = (1_000_000..1_100_000).filter(|number| !index.rows_of(&[trace(*number)]).is_empty()).count();
     assert!(absent < 10, "{absent} of 100,000 absent traces");
+    let passed = (1_000_000..1_100_000).filter(|number| filter.may_hold(&[trace(*number)])).count();
+    assert!((200..800).contains(&passed), "one in 256, not {passed} of 100,000");
 }
 
 #[test]
@@ -86,7 +93,7 @@ fn every_flipped_bit_and_every_cut_is_seen() {
 #[test]
 fn the_kept_index_of_version_1_reads() {
     let kept = include_bytes!("../../tests/kept/index-v1.idx");
-    let index = read(kept, 1_000, 0xfeed).unwrap();
-    assert!(traces_of(300).iter().all(|trace| index.rows_of(&[*trace]) == only(0..300)));
+    let (filter, index) = read(kept, 1_000, 0xfeed).unwrap();
+    assert!(traces_of(300).iter().all(|trace| index.rows_of(&[*trace]) == only(0..300) && filter.may_hold(&[*trace])));
     assert_eq!(kept[..], sidecar(&traces_of(300)), "the same rows give the same bytes");
 }

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lake::{FileEntry, Inspection, Lake, Settings, SliceIndex, ValueIndex, Wanted};
+use lake::{FileEntry, Inspection, Lake, Settings, SliceIndex, TraceFilter, ValueIndex, Wanted};
 use model::{Lsn, Signal, TimeRange};
 use runtime::{Clock, Database};
 use tokio::task::JoinSet;
@@ -202,10 +202,17 @@ async fn a_damaged_index_never_hides_a_row_and_is_found() {
         for signal in Signal::ALL {
             for file in all(&lake, signal).files {
                 let (traces, values) = (SliceIndex::open(&file), ValueIndex::open(&file));
+                let filter = TraceFilter::open(&file);
                 let is_victim = victim.with_extension("parquet").ends_with(&file.name);
-                assert!(is_victim || (traces.is_ok() && values.is_ok()), "{what}: the others are whole");
-                scanned += u32::from(is_victim && traces.is_err());
+                assert!(
+                    is_victim || (filter.is_ok() && traces.is_ok() && values.is_ok()),
+                    "{what}: the others are whole"
+                );
+                scanned += u32::from(is_victim && (filter.is_err() || traces.is_err()));
                 let Ok(index) = traces else { continue };
+                if filter.is_err() {
+                    continue;
+                }
                 let rows = read_file(&file.path);
                 let mut first = 0;
                 for batch in &rows {
@@ -213,6 +220,7 @@ async fn a_damaged_index_never_hides_a_row_and_is_found() {
                         let Some(trace) = trace else { continue };
                         let at = first + row as u64;
                         assert!(index.rows_of(&[trace]).iter().any(|range| range.contains(&at)), "{what}: row {at}");
+                        assert!(filter.as_ref().is_ok_and(|filter| filter.may_hold(&[trace])), "{what}: row {at}");
                     }
                     first += batch.num_rows() as u64;
                 }

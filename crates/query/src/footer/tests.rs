@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn what_was_used_last_stays_and_the_limit_holds() {
-    let shelf = Shelf::new(10 * (100 + ENTRY_BYTES));
+    let shelf = Shelf::new("things", 10 * (100 + ENTRY_BYTES));
     let mut loads = 0;
     let mut get = |name: &str| {
         let load = || {
@@ -24,7 +24,7 @@ fn what_was_used_last_stays_and_the_limit_holds() {
 
 #[test]
 fn what_is_larger_than_the_shelf_is_not_kept() {
-    let shelf = Shelf::new(1_000);
+    let shelf = Shelf::new("things", 1_000);
     shelf.get("big", |_| 2_000, || Ok(())).unwrap();
     assert_eq!(shelf.kept().bytes, 0);
 }
@@ -32,7 +32,7 @@ fn what_is_larger_than_the_shelf_is_not_kept() {
 #[test]
 fn an_index_that_was_caught_while_another_was_reading_it_is_not_put_back() {
     let footers = Footers::new(100_000, 1);
-    let shelf: Shelf<Option<u8>> = Shelf::new(1_000);
+    let shelf: Shelf<Option<u8>> = Shelf::new("things", 1_000);
     let answer = |load: &dyn Fn() -> Option<u8>| *footers.believed_in("a", &shelf, |_| 1, || Ok(load()));
     let caught = || {
         footers.distrust("a");

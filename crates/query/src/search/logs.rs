@@ -208,9 +208,12 @@ async fn page(
         }
     }
     let mut hits = Vec::new();
-    let windows = Windows::over(snapshot, &range, newest_first);
-    let has_few_rows = !slices.is_empty() && rows_left(snapshot, slices) <= FEW_ROWS;
-    for window in if has_few_rows { windows.at_once() } else { windows } {
+    let mut windows = Windows::over(snapshot, &range, newest_first);
+    if !slices.is_empty() && rows_left(snapshot, slices) <= FEW_ROWS {
+        windows = windows.at_once();
+    }
+    while let Some(window) = windows.next() {
+        let before = hits.len();
         // one more than the page holds tells whether there is a next page
         let wanted = search.limit + 1 - hits.len();
         let table = SnapshotTable::within(snapshot, &window, Selectivity::Selective).of_slices(slices);
@@ -222,6 +225,9 @@ async fn page(
         }
         if hits.len() > search.limit {
             break;
+        }
+        if hits.len() > before {
+            windows.pace(hits.len(), search.limit + 1 - hits.len());
         }
     }
     let more = hits.len() > search.limit;

@@ -31,7 +31,7 @@ use crate::{AttributeFilter, Page, Query, QueryError};
 
 /// How far before and after its matching spans a trace is looked for when it is summarised.
 const AROUND_NANOS: i64 = NANOS_PER_HOUR;
-/// Candidates asked for beyond the page: some may have been shown on an earlier page.
+/// Candidates asked for beyond a later page: some may have been shown on an earlier one.
 const SPARE: usize = 8;
 
 /// Which traces to find: those with at least one span that meets every condition.
@@ -209,10 +209,13 @@ impl Walk {
         let mut seen = HashSet::new();
         let mut hits: Vec<(Candidate, TraceHit)> = Vec::new();
         let mut position = self.cursor.map(|cursor| Candidate { trace_id: cursor.trace_id, newest: cursor.time });
-        'windows: for window in Windows::over(&self.snapshot, &range, true) {
+        let spare = if self.cursor.is_some() { SPARE } else { 0 };
+        let mut windows = Windows::over(&self.snapshot, &range, true);
+        'windows: while let Some(window) = windows.next() {
+            let before = hits.len();
             loop {
                 // one more than the page holds tells whether there is a next page
-                let wanted = self.limit + 1 - hits.len() + SPARE;
+                let wanted = self.limit + 1 - hits.len() + spare;
                 let candidates = self.candidates(&window, position, wanted).await?;
                 let more_in_window = candidates.len() == wanted;
                 let last = candidates.last().copied();
@@ -226,6 +229,9 @@ impl Walk {
                     break;
                 }
                 position = last;
+            }
+            if hits.len() > before {
+                windows.pace(hits.len(), self.limit + 1 - hits.len());
             }
         }
         let more = hits.len() > self.limit;

@@ -1,7 +1,8 @@
 //! The range of a search, cut into windows that grow.
 //!
 //! Most searches find a page of rows in the newest minutes; the first window is short so that they read little, and
-//! each next one is four times as wide so that a rare match months ago takes a dozen steps, not thousands.
+//! each next one is four times as wide so that a rare match months ago takes a dozen steps, not thousands. What was found
+//! tells how much further the rest of the page lies: the next window need not be wider than that.
 
 use arrow::array::AsArray;
 use arrow::datatypes::TimestampNanosecondType;
@@ -17,6 +18,7 @@ const GROWTH: i64 = 4;
 pub(crate) struct Windows {
     left: TimeRange,
     width_nanos: i64,
+    passed_nanos: i64,
     newest_first: bool,
 }
 
@@ -25,12 +27,20 @@ impl Windows {
     pub(crate) fn over(snapshot: &Snapshot, range: &TimeRange, newest_first: bool) -> Self {
         let bounds = bounds(snapshot);
         let left = TimeRange { start: range.start.max(bounds.start), end: range.end.min(bounds.end) };
-        Self { left, width_nanos: FIRST_NANOS, newest_first }
+        Self { left, width_nanos: FIRST_NANOS, passed_nanos: 0, newest_first }
     }
 
     /// One window, where so little is left to read that planning several would cost more.
     pub(crate) fn at_once(self) -> Self {
         Self { width_nanos: i64::MAX, ..self }
+    }
+
+    /// After a window in which something was found: the next is no wider than twice what `missing` more would take at
+    /// the rate of the `found`.
+    pub(crate) fn pace(&mut self, found: usize, missing: usize) {
+        let reach = i128::from(self.passed_nanos) * 2 * missing as i128 / (found as i128).max(1);
+        let reach = i64::try_from(reach).unwrap_or(i64::MAX).max(FIRST_NANOS);
+        self.width_nanos = self.width_nanos.min(reach);
     }
 }
 
@@ -47,6 +57,7 @@ impl Iterator for Windows {
         } else {
             TimeRange { start, end: start.plus(self.width_nanos).min(end) }
         };
+        self.passed_nanos = self.passed_nanos.saturating_add(window.end.0.saturating_sub(window.start.0));
         self.width_nanos = self.width_nanos.saturating_mul(GROWTH);
         if self.newest_first {
             self.left.end = window.start;

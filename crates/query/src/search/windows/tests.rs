@@ -4,7 +4,7 @@ use super::*;
 
 fn windows(start: i64, end: i64, newest_first: bool) -> Vec<TimeRange> {
     let left = TimeRange { start: UnixNanos(start), end: UnixNanos(end) };
-    Windows { left, width_nanos: FIRST_NANOS, newest_first }.collect()
+    Windows { left, width_nanos: FIRST_NANOS, passed_nanos: 0, newest_first }.collect()
 }
 
 #[test]
@@ -25,4 +25,20 @@ fn the_widest_range_takes_few_windows_and_an_empty_one_none() {
     assert!(windows(i64::MIN, i64::MAX, true).len() < 20);
     assert!(windows(5, 5, true).is_empty());
     assert!(windows(6, 5, false).is_empty());
+}
+
+#[test]
+fn what_was_found_bounds_the_next_window_and_nothing_found_lets_it_grow() {
+    let width = |window: Option<TimeRange>| window.map(|window| (window.end.0 - window.start.0) / NANOS_PER_SEC);
+    let left = TimeRange { start: UnixNanos(0), end: UnixNanos(7_200 * NANOS_PER_SEC) };
+    let mut windows = Windows { left, width_nanos: FIRST_NANOS, passed_nanos: 0, newest_first: true };
+    assert_eq!(width(windows.next()), Some(15));
+    assert_eq!(width(windows.next()), Some(60));
+    windows.pace(10, 5);
+    assert_eq!(width(windows.next()), Some(75), "twice what five more take when 75 seconds had ten");
+    assert_eq!(width(windows.next()), Some(300));
+    windows.pace(20, 1);
+    assert_eq!(width(windows.next()), Some(45));
+    windows.pace(20, 1_000_000);
+    assert_eq!(width(windows.next()), Some(180), "never wider than without");
 }

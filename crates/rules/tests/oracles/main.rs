@@ -2,6 +2,8 @@
 //!
 //! The data sets belong to others and are not part of this repository; where they are absent the tests say so and pass.
 
+mod panther;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::Command;
@@ -63,7 +65,8 @@ fn correlations_fire_at_the_moments_the_oracle_names() {
             wrong.push(format!("{} seed {}: missing {missing:?}, surplus {surplus:?}", case["name"], case["seed"]));
         }
     }
-    println!("{} of {} cases identical, {alerts} alerts expected", cases.len() - wrong.len(), cases.len());
+    let alike = cases.len() - wrong.len();
+    println!("rules   sigma-correlation    {alike}/{} cases with the same {alerts} alerts", cases.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
@@ -102,7 +105,7 @@ fn sigmahq_rules_match_the_events_the_oracle_names() {
     }
     let differing = expected.symmetric_difference(&found).count() as u64;
     println!(
-        "{} of {verdicts} verdicts identical, {} rules compiled, {} files with faults",
+        "rules   sigma-stateless      {}/{verdicts} verdicts of {} rules, {} files with faults",
         verdicts - differing,
         set.len(),
         faults.len()
