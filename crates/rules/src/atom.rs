@@ -1,10 +1,9 @@
 //! One question about one field, asked once per distinct value of a batch.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::HashSet;
-use std::net::IpAddr;
 
-use aho_corasick::AhoCorasick;
 use ipnet::IpNet;
 use regex::Regex;
 
@@ -112,14 +111,14 @@ impl Anchor {
 
 /// A value of a batch, its text prepared for comparison when first needed.
 #[derive(Debug)]
-pub struct Cell {
-    text: Box<str>,
+pub struct Cell<'b> {
+    text: Cow<'b, str>,
     lower: OnceCell<Option<Box<str>>>,
 }
 
-impl Cell {
+impl<'b> Cell<'b> {
     /// A cell with this text.
-    pub fn new(text: impl Into<Box<str>>) -> Self {
+    pub fn new(text: impl Into<Cow<'b, str>>) -> Self {
         Self { text: text.into(), lower: OnceCell::new() }
     }
 
@@ -145,75 +144,43 @@ impl Cell {
     }
 }
 
-/// Texts and numbers of which one must match; alike ones are looked up together.
+/// Texts and numbers of which one must match, by the place where a text must stand.
 #[derive(Debug, Default)]
 pub struct AnyOf {
-    cased: bool,
-    exact: HashSet<String>,
-    contains: Option<AhoCorasick>,
-    starts: Vec<String>,
-    ends: Vec<String>,
-    globs: Vec<Pattern>,
-    numbers: Vec<f64>,
+    /// Upper and lower case differ; otherwise the texts are in ASCII lower case.
+    pub cased: bool,
+    pub exact: HashSet<String>,
+    pub contains: Vec<String>,
+    pub starts: Vec<String>,
+    pub ends: Vec<String>,
+    pub globs: Vec<Pattern>,
+    pub numbers: Vec<f64>,
 }
 
 impl AnyOf {
-    /// Compiles patterns and numbers.
-    ///
-    /// # Errors
-    /// When there are too many or too long texts for one automaton.
-    pub fn new(patterns: Vec<Pattern>, numbers: Vec<f64>, cased: bool) -> Result<Self, String> {
+    /// Sorts patterns by what they come down to.
+    pub fn new(patterns: Vec<Pattern>, numbers: Vec<f64>, cased: bool) -> Self {
         let mut any = Self { cased, numbers, ..Self::default() };
-        let mut contains = Vec::new();
         for pattern in patterns {
             let pattern = if cased { pattern } else { pattern.lower() };
             match pattern.shape() {
                 Shape::Exact(text) => drop(any.exact.insert(text)),
                 Shape::Start(text) => any.starts.push(text),
                 Shape::End(text) => any.ends.push(text),
-                Shape::Contains(text) => contains.push(text),
+                Shape::Contains(text) => any.contains.push(text),
                 Shape::Glob(pattern) => any.globs.push(pattern),
             }
         }
-        if !contains.is_empty() {
-            any.contains = Some(AhoCorasick::new(&contains).map_err(|error| error.to_string())?);
-        }
-        Ok(any)
+        any
     }
 
     /// Whether only whole values are looked up: the cheapest question there is.
     pub fn is_exact(&self) -> bool {
-        self.contains.is_none() && self.starts.is_empty() && self.ends.is_empty() && self.globs.is_empty()
-    }
-
-    /// Whether the value is one of them.
-    pub fn matches(&self, cell: &Cell) -> bool {
-        let text = if self.cased { cell.text() } else { cell.lower() };
-        self.exact.contains(text)
-            || self.starts.iter().any(|start| text.starts_with(start.as_str()))
-            || self.ends.iter().any(|end| text.ends_with(end.as_str()))
-            || self.contains.as_ref().is_some_and(|automaton| automaton.is_match(text))
-            || self.globs.iter().any(|glob| glob.matches(text))
-            || (!self.numbers.is_empty() && cell.number().is_some_and(|number| self.numbers.contains(&number)))
+        self.contains.is_empty() && self.starts.is_empty() && self.ends.is_empty() && self.globs.is_empty()
     }
 }
 
 impl Test {
-    /// Whether a value passes. A test that needs a second field is answered by the column evaluator.
-    pub fn passes(&self, cell: &Cell) -> bool {
-        match self {
-            Self::Exists => true,
-            Self::AnyOf(any) => any.matches(cell),
-            Self::Compare(relation, right) => cell.number().is_some_and(|left| relation.holds(left, *right)),
-            Self::Regex(expressions) => expressions.iter().any(|regex| regex.is_match(cell.text())),
-            Self::Cidr(networks) => {
-                let address: Option<IpAddr> = cell.text().trim().parse().ok();
-                address.is_some_and(|address| networks.iter().any(|network| network.contains(&address)))
-            }
-            Self::SameAs { .. } => false,
-        }
-    }
-
     /// A rank of what the test costs per value: cheap ones are asked first.
     pub fn cost(&self) -> u8 {
         match self {

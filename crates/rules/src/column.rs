@@ -1,36 +1,47 @@
 //! The values of a batch, interned per field, so that a question is asked once per distinct value.
 
+mod resource;
+mod rest;
+
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::Hash;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{Int8Type, Int32Type, Int64Type};
 use foldhash::fast::RandomState;
 use model::attribute::{self, ENTRY_SEPARATOR, Value};
 use model::signal;
 
 use crate::atom::{Atom, Cell, Test};
-use crate::expression::{Rows, some};
+use crate::bits::Bits;
+use crate::expression::Rows;
 use crate::field::Source;
+use resource::Resources;
+use rest::{Rest, Slot};
 
 const ABSENT: u32 = u32::MAX;
 
 /// A map over what senders say: quick, and seeded anew in every process.
 type Map<K, V> = HashMap<K, V, RandomState>;
 
+/// A position in a batch; batches have far fewer than 2^32 rows and values.
+pub fn number(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(ABSENT)
+}
+
 /// One field of a batch: distinct values, and for each row which one it has.
 #[derive(Debug, Default)]
-pub struct Interned {
+pub struct Interned<'b> {
     keys: Vec<u32>,
-    cells: Vec<Cell>,
+    cells: Vec<Cell<'b>>,
     /// Further values of rows whose attribute is a list: row and key.
     more: Vec<(u32, u32)>,
 }
 
-impl Interned {
+impl<'b> Interned<'b> {
     /// The value of a row.
-    pub fn cell(&self, row: usize) -> Option<&Cell> {
+    pub fn cell(&self, row: usize) -> Option<&Cell<'b>> {
         self.cells.get(*self.keys.get(row)? as usize)
     }
 
@@ -39,123 +50,142 @@ impl Interned {
         self.cell(row).map(Cell::text)
     }
 
-    /// Rows whose value passes.
-    fn rows(&self, test: &Test) -> Rows {
-        let hits: Vec<bool> = self.cells.iter().map(|cell| test.passes(cell)).collect();
-        if !hits.contains(&true) {
-            return None;
-        }
-        let hit = |key: u32| hits.get(key as usize).copied().unwrap_or(false);
-        let first = BooleanBuffer::collect_bool(self.keys.len(), |row| hit(self.keys[row]));
-        if self.more.is_empty() {
-            return some(first);
-        }
-        let mut flags: Vec<bool> = first.iter().collect();
-        for (row, key) in &self.more {
-            flags[*row as usize] |= hit(*key);
-        }
-        some(BooleanBuffer::from(flags))
+    /// The values; most of them differ.
+    pub fn cells(&self) -> &[Cell<'b>] {
+        &self.cells
     }
+
+    /// Rows with each of their values.
+    pub fn pairs(&self) -> Vec<(u32, u32)> {
+        let firsts = self.keys.iter().enumerate().filter(|(_, key)| **key != ABSENT);
+        firsts.map(|(row, key)| (number(row), *key)).chain(self.more.iter().copied()).collect()
+    }
+}
+
+/// The keys of the values that one place of the batch stands for: several when it is a list.
+#[derive(Debug, Clone)]
+struct Keys {
+    first: u32,
+    others: Vec<u32>,
 }
 
 /// Fills an [`Interned`] from its sources, best first.
-struct Filler {
-    field: Interned,
-    index: Map<Box<str>, u32>,
+struct Filler<'b> {
+    field: Interned<'b>,
 }
 
-impl Filler {
+impl<'b> Filler<'b> {
     fn new(rows: usize) -> Self {
-        Self { field: Interned { keys: vec![ABSENT; rows], ..Interned::default() }, index: Map::default() }
+        Self { field: Interned { keys: vec![ABSENT; rows], ..Interned::default() } }
     }
 
-    fn key(&mut self, text: &str) -> u32 {
-        if let Some(key) = self.index.get(text) {
-            return *key;
-        }
-        let key = u32::try_from(self.field.cells.len()).unwrap_or(ABSENT - 1);
+    fn key(&mut self, text: impl Into<Cow<'b, str>>) -> u32 {
         self.field.cells.push(Cell::new(text));
-        self.index.insert(text.into(), key);
-        key
+        number(self.field.cells.len() - 1)
     }
 
-    fn fill(&mut self, row: usize, text: &str) {
-        if self.field.keys[row] == ABSENT {
-            self.field.keys[row] = self.key(text);
-        }
+    fn keys(&mut self, value: Value<'b>) -> Keys {
+        let Some(elements) = elements(&value) else {
+            return Keys { first: self.key(text_of(value)), others: Vec::new() };
+        };
+        let mut keys = elements.into_iter().map(|element| self.key(element));
+        Keys { first: keys.next().unwrap_or(ABSENT), others: keys.collect() }
     }
 
-    /// A value that may be a list: each of its elements is a value of the row.
-    fn fill_value(&mut self, row: usize, value: &Value<'_>) {
-        if self.field.keys[row] != ABSENT || matches!(value, Value::Empty) {
-            return;
-        }
-        let Some(elements) = elements(value) else { return self.fill(row, &value.text()) };
-        for (at, element) in elements.iter().enumerate() {
-            let key = self.key(element);
-            match at {
-                0 => self.field.keys[row] = key,
-                _ => self.field.more.push((u32::try_from(row).unwrap_or(u32::MAX), key)),
-            }
-        }
-    }
-
-    /// Fills the rows of a label column, interning each distinct label once.
-    fn fill_labels(&mut self, column: &ArrayRef, read: impl Fn(&str) -> Option<Vec<String>>) {
-        let Some(labels) = column.as_dictionary_opt::<Int32Type>() else { return };
-        let Some(values) = labels.values().as_string_opt::<i32>() else { return };
-        let mut known: Vec<Option<Vec<u32>>> = vec![None; values.len()];
-        for row in 0..labels.len() {
-            let Some(label) = labels.key(row).filter(|label| values.is_valid(*label)) else { continue };
-            if self.field.keys[row] != ABSENT {
+    /// Fills the rows that have no value yet. `key_of` says what a row is known by, `keys` what that stands for; it is
+    /// asked once for each.
+    fn fill<K: Copy + Eq + Hash>(
+        &mut self,
+        values: impl Iterator<Item = (usize, K)>,
+        mut keys: impl FnMut(&mut Self, K) -> Keys,
+    ) {
+        let mut known: Map<K, Keys> = Map::default();
+        let mut last: Option<(K, u32)> = None;
+        for (row, value) in values {
+            if self.field.keys.get(row) != Some(&ABSENT) {
                 continue;
             }
-            let keys = known[label].get_or_insert_with(|| {
-                let texts = read(values.value(label)).unwrap_or_default();
-                texts.iter().map(|text| self.key(text)).collect()
-            });
-            if let Some((first, others)) = keys.split_first() {
-                self.field.keys[row] = *first;
-                let row = u32::try_from(row).unwrap_or(u32::MAX);
-                self.field.more.extend(others.iter().map(|key| (row, *key)));
+            if let Some((_, key)) = last.filter(|(last, _)| *last == value) {
+                self.field.keys[row] = key;
+                continue;
             }
+            let found = known.entry(value).or_insert_with(|| keys(self, value));
+            self.field.keys[row] = found.first;
+            self.field.more.extend(found.others.iter().map(|key| (number(row), *key)));
+            last = found.others.is_empty().then_some((value, found.first));
         }
     }
 
-    /// Fills the rows of a column of numbers, writing each distinct number once.
-    fn fill_numbers<N: Copy + Eq + Hash, T: AsRef<str>>(
+    /// As [`Filler::fill`], for values that are small numbers already.
+    fn fill_numbered(
         &mut self,
-        numbers: impl Iterator<Item = Option<N>>,
-        text: impl Fn(&N) -> T,
+        values: impl Iterator<Item = (usize, usize)>,
+        count: usize,
+        mut keys: impl FnMut(&mut Self, usize) -> Keys,
     ) {
-        let mut known: Map<N, u32> = Map::default();
-        for (row, number) in numbers.enumerate() {
-            let Some(number) = number.filter(|_| self.field.keys[row] == ABSENT) else { continue };
-            let key = *known.entry(number).or_insert_with(|| self.key(text(&number).as_ref()));
-            self.field.keys[row] = key;
+        let mut known: Vec<Option<Keys>> = vec![None; count];
+        for (row, value) in values {
+            if self.field.keys.get(row) != Some(&ABSENT) {
+                continue;
+            }
+            let Some(slot) = known.get_mut(value) else { continue };
+            let found = slot.get_or_insert_with(|| keys(self, value));
+            self.field.keys[row] = found.first;
+            self.field.more.extend(found.others.iter().map(|key| (number(row), *key)));
         }
     }
 
-    fn fill_column(&mut self, column: &ArrayRef) {
+    fn fill_slot(&mut self, slot: &Slot<'b>) {
+        let rows = slot.rows.iter().map(|(row, entry)| (*row as usize, *entry as usize));
+        self.fill_numbered(rows, slot.entries.len(), |filler, entry| match attribute::parse_entry(slot.entries[entry]) {
+            None | Some((_, Value::Empty)) => Keys { first: ABSENT, others: Vec::new() },
+            Some((_, value)) => filler.keys(value),
+        });
+    }
+
+    fn fill_resource(&mut self, column: &'b ArrayRef, values: &[(usize, Value<'b>)]) {
+        let Some(labels) = column.as_dictionary_opt::<Int32Type>() else { return };
+        let mut by_label: Vec<Option<&Value<'b>>> = vec![None; labels.values().len()];
+        values.iter().for_each(|(label, value)| by_label[*label] = Some(value));
+        let rows = (0..labels.len()).filter_map(|row| Some((row, labels.key(row)?)));
+        self.fill_numbered(rows, by_label.len(), |filler, label| match by_label[label] {
+            None => Keys { first: ABSENT, others: Vec::new() },
+            Some(value) => filler.keys(value.clone()),
+        });
+    }
+
+    fn fill_column(&mut self, column: &'b ArrayRef) {
         if column.null_count() == column.len() {
             return;
         }
+        let is_valid = |row: &usize| column.is_valid(*row);
+        let rows = (0..column.len()).filter(is_valid);
+        let one = |key| Keys { first: key, others: Vec::new() };
         if let Some(texts) = column.as_string_opt::<i32>() {
-            let present = (0..texts.len()).filter(|row| texts.is_valid(*row));
-            present.for_each(|row| self.fill(row, texts.value(row)));
+            self.fill(rows.map(|row| (row, texts.value(row))), |filler, text| one(filler.key(text)));
         } else if let Some(ints) = column.as_primitive_opt::<Int64Type>() {
-            self.fill_numbers(ints.iter(), i64::to_string);
+            self.fill(rows.map(|row| (row, ints.value(row))), |filler, int| one(filler.key(int.to_string())));
         } else if let Some(small) = column.as_primitive_opt::<Int8Type>() {
-            self.fill_numbers(small.iter(), i8::to_string);
+            self.fill(rows.map(|row| (row, small.value(row))), |filler, int| one(filler.key(int.to_string())));
         } else if let Some(bytes) = column.as_fixed_size_binary_opt() {
-            let present = (0..bytes.len()).filter(|row| bytes.is_valid(*row));
-            present.for_each(|row| self.fill(row, &hex::encode(bytes.value(row))));
+            self.fill(rows.map(|row| (row, bytes.value(row))), |filler, bytes| one(filler.key(hex::encode(bytes))));
         } else if let Some(truths) = column.as_boolean_opt() {
-            let present = (0..truths.len()).filter(|row| truths.is_valid(*row));
-            present.for_each(|row| self.fill(row, if truths.value(row) { "true" } else { "false" }));
-        } else {
-            self.fill_labels(column, |label| Some(vec![label.to_owned()]));
+            let text = |truth| if truth { "true" } else { "false" };
+            self.fill(rows.map(|row| (row, truths.value(row))), |filler, truth| one(filler.key(text(truth))));
+        } else if let Some(labels) = column.as_dictionary_opt::<Int32Type>()
+            && let Some(values) = labels.values().as_string_opt::<i32>()
+        {
+            let rows = (0..labels.len()).filter_map(|row| Some((row, labels.key(row)?)));
+            let rows = rows.filter(|(_, label)| values.is_valid(*label));
+            self.fill_numbered(rows, values.len(), |filler, label| one(filler.key(values.value(label))));
         }
+    }
+}
+
+fn text_of(value: Value<'_>) -> Cow<'_, str> {
+    match value {
+        Value::Str(text) | Value::Json(text) => text,
+        other => Cow::Owned(other.text().into_owned()),
     }
 }
 
@@ -175,16 +205,21 @@ fn elements(value: &Value<'_>) -> Option<Vec<String>> {
 pub struct Columns<'b> {
     batch: &'b RecordBatch,
     plan: &'b Plan,
-    fields: Vec<Option<Interned>>,
-    rest: Option<Vec<Vec<(usize, Value<'b>)>>>,
+    by_name: Map<&'b str, &'b ArrayRef>,
+    fields: Vec<Option<Interned<'b>>>,
+    rest: Rest<'b>,
+    resources: Resources<'b>,
 }
 
-/// The fields that rules ask for, numbered, with the residual keys they may be found under.
+/// The fields that rules ask for, numbered, and for each place of a batch the fields that may be found there.
 #[derive(Debug, Default)]
 pub struct Plan {
     fields: Vec<Vec<Source>>,
     numbers: Map<String, usize>,
-    rest: Map<String, usize>,
+    columns: Map<String, Vec<usize>>,
+    /// By key as it stands in an entry.
+    rest: Map<String, Vec<usize>>,
+    resources: Map<String, Vec<usize>>,
 }
 
 impl Plan {
@@ -193,16 +228,23 @@ impl Plan {
         if let Some(number) = self.numbers.get(name) {
             return *number;
         }
-        let sources = crate::field::sources(name);
-        for source in &sources {
-            if let Source::Rest(key) = source {
-                let slot = self.rest.len();
-                self.rest.entry(escaped(key)).or_insert(slot);
-            }
+        let number = self.fields.len();
+        let mut sources = crate::field::sources(name);
+        for source in &mut sources {
+            let (places, place) = match source {
+                Source::Column(column) => (&mut self.columns, column.clone()),
+                Source::Named(column, _) | Source::Millis(column) => (&mut self.columns, (*column).to_owned()),
+                Source::Resource(key) => (&mut self.resources, key.clone()),
+                Source::Rest(key) => {
+                    *key = escaped(key);
+                    (&mut self.rest, key.clone())
+                }
+            };
+            places.entry(place).or_default().push(number);
         }
         self.fields.push(sources);
-        self.numbers.insert(name.to_owned(), self.fields.len() - 1);
-        self.fields.len() - 1
+        self.numbers.insert(name.to_owned(), number);
+        number
     }
 
     /// The number a field has, if it has one.
@@ -217,10 +259,17 @@ fn escaped(key: &str) -> String {
 }
 
 impl<'b> Columns<'b> {
-    /// A batch to ask, with the fields that may be asked for.
-    pub fn new(batch: &'b RecordBatch, plan: &'b Plan) -> Self {
-        let fields = plan.fields.iter().map(|_| None).collect();
-        Self { batch, plan, fields, rest: None }
+    /// A batch to ask, with the fields that may be asked for; every attribute is read when rules look everywhere.
+    pub fn new(batch: &'b RecordBatch, plan: &'b Plan, looks_everywhere: bool) -> Self {
+        let by_name = batch.schema_ref().fields().iter().zip(batch.columns());
+        Self {
+            batch,
+            plan,
+            by_name: by_name.map(|(field, column)| (field.name().as_str(), column)).collect(),
+            fields: plan.fields.iter().map(|_| None).collect(),
+            rest: Rest::read(batch, |key| looks_everywhere || plan.rest.contains_key(key)),
+            resources: Resources::read(batch, |key| plan.resources.contains_key(key)),
+        }
     }
 
     /// Number of rows.
@@ -228,8 +277,20 @@ impl<'b> Columns<'b> {
         self.batch.num_rows()
     }
 
+    /// The fields that may have a value in the batch.
+    pub fn present(&self) -> Vec<usize> {
+        let filled = self.by_name.iter().filter(|(_, column)| column.null_count() < column.len());
+        let columns = filled.filter_map(|(name, _)| self.plan.columns.get(*name));
+        let rest = self.rest.slots.iter().filter_map(|slot| self.plan.rest.get(slot.key));
+        let resources = self.resources.keys().filter_map(|key| self.plan.resources.get(key));
+        let mut fields: Vec<usize> = columns.chain(rest).chain(resources).flatten().copied().collect();
+        fields.sort_unstable();
+        fields.dedup();
+        fields
+    }
+
     /// A field by its number.
-    pub fn field(&mut self, number: usize) -> &Interned {
+    pub fn field(&mut self, number: usize) -> &Interned<'b> {
         if self.fields[number].is_none() {
             let interned = self.intern(number);
             self.fields[number] = Some(interned);
@@ -238,120 +299,94 @@ impl<'b> Columns<'b> {
     }
 
     /// A field that was interned before.
-    pub fn ready(&self, number: usize) -> Option<&Interned> {
+    pub fn ready(&self, number: usize) -> Option<&Interned<'b>> {
         self.fields.get(number)?.as_ref()
     }
 
-    /// Answers an atom for every row.
-    pub fn rows(&mut self, atom: &Atom) -> Rows {
-        let Some(field) = &atom.field else { return self.anywhere(&atom.test) };
-        let number = self.plan.number(field)?;
-        let Test::SameAs { other, anchor, cased } = &atom.test else { return self.field(number).rows(&atom.test) };
+    /// Answers, for every row, an atom that compares two fields.
+    pub fn pair(&mut self, atom: &Atom) -> Rows {
+        let Test::SameAs { other, anchor, cased } = &atom.test else { return None };
+        let number = self.plan.number(atom.field.as_ref()?)?;
         let other = self.plan.number(other)?;
         self.field(number);
         self.field(other);
         let (left, right) = (self.ready(number)?, self.ready(other)?);
-        some(BooleanBuffer::collect_bool(self.len(), |row| match (left.cell(row), right.cell(row)) {
+        let holds = |row| match (left.cell(row), right.cell(row)) {
             (Some(value), Some(text)) if *cased => anchor.holds(value.text(), text.text()),
             (Some(value), Some(text)) => anchor.holds(value.lower(), text.lower()),
             _ => false,
-        }))
+        };
+        Bits::collect(self.len(), holds).some()
     }
 
-    fn intern(&mut self, number: usize) -> Interned {
-        let plan = self.plan;
-        let batch = self.batch;
-        let mut filler = Filler::new(batch.num_rows());
-        for source in &plan.fields[number] {
-            match source {
-                Source::Column(name) => {
-                    if let Some(column) = batch.column_by_name(name) {
-                        filler.fill_column(column);
-                    }
-                }
-                Source::Named(name, naming) => {
-                    let column = batch.column_by_name(name).and_then(|column| column.as_primitive_opt::<Int8Type>());
-                    if let Some(numbers) = column {
-                        filler.fill_numbers(numbers.values().iter().map(|number| Some(*number)), |number| {
-                            naming.name(*number)
-                        });
-                    }
-                }
-                Source::Millis(name) => {
-                    let column = batch.column_by_name(name).and_then(|column| column.as_primitive_opt::<Int64Type>());
-                    if let Some(nanos) = column {
-                        filler.fill_numbers(nanos.values().iter().map(|nanos| Some(*nanos)), |nanos| {
-                            (*nanos as f64 / 1e6).to_string()
-                        });
-                    }
-                }
-                Source::Rest(key) => {
-                    if let Some(slot) = plan.rest.get(&escaped(key)) {
-                        let found = self.rest.get_or_insert_with(|| collect_rest(batch, plan));
-                        found[*slot].iter().for_each(|(row, value)| filler.fill_value(*row, value));
-                    }
-                }
-                Source::Resource(key) => {
-                    if let Some(column) = batch.column_by_name(signal::RESOURCE) {
-                        filler.fill_labels(column, |list| {
-                            let value = attribute::find_in_list(list, key)?;
-                            Some(elements(&value).unwrap_or_else(|| vec![value.text().into_owned()]))
-                        });
-                    }
-                }
-            }
-        }
-        filler.field
-    }
-
-    /// Rows in which some value, whatever its field, passes.
-    fn anywhere(&self, test: &Test) -> Rows {
-        let mut flags = vec![false; self.len()];
-        for (field, column) in self.batch.schema().fields().iter().zip(self.batch.columns()) {
-            if matches!(field.name().as_str(), signal::RESOURCE | signal::SCOPE | signal::KEY_ID) {
+    /// Every value of every event, whatever its field, and rows with each of their values.
+    pub fn everything(&self) -> (Vec<Cell<'b>>, Vec<(u32, u32)>) {
+        let (mut cells, mut pairs) = (Vec::new(), Vec::new());
+        for (name, column) in self.by_name.iter().map(|(name, column)| (*name, *column)) {
+            if matches!(name, signal::RESOURCE | signal::SCOPE | signal::KEY_ID) {
                 continue;
             }
             let is_text = column.as_string_opt::<i32>().is_some() || column.as_dictionary_opt::<Int32Type>().is_some();
             if is_text {
                 let mut filler = Filler::new(self.len());
                 filler.fill_column(column);
-                if let Some(rows) = filler.field.rows(test) {
-                    rows.set_indices().for_each(|row| flags[row] = true);
+                let before = number(cells.len());
+                pairs.extend(filler.field.pairs().into_iter().map(|(row, key)| (row, before + key)));
+                cells.append(&mut filler.field.cells);
+            }
+        }
+        for slot in &self.rest.slots {
+            let mut keys = vec![ABSENT; slot.entries.len()];
+            for (entry, key) in slot.entries.iter().zip(&mut keys) {
+                if let Some((_, value)) = attribute::parse_entry(entry) {
+                    *key = number(cells.len());
+                    cells.push(Cell::new(text_of(value)));
+                }
+            }
+            let rows = slot.rows.iter().map(|(row, entry)| (*row, keys[*entry as usize]));
+            pairs.extend(rows.filter(|(_, key)| *key != ABSENT));
+        }
+        (cells, pairs)
+    }
+
+    fn intern(&mut self, number: usize) -> Interned<'b> {
+        let plan = self.plan;
+        let mut filler = Filler::new(self.batch.num_rows());
+        for source in &plan.fields[number] {
+            match source {
+                Source::Column(name) => {
+                    if let Some(column) = self.by_name.get(name.as_str()).copied() {
+                        filler.fill_column(column);
+                    }
+                }
+                Source::Named(name, naming) => {
+                    let column = self.by_name.get(name).and_then(|column| column.as_primitive_opt::<Int8Type>());
+                    if let Some(numbers) = column {
+                        let rows = numbers.values().iter().copied().enumerate();
+                        filler.fill(rows, |filler, number| {
+                            Keys { first: filler.key(naming.name(number)), others: Vec::new() }
+                        });
+                    }
+                }
+                Source::Millis(name) => {
+                    let column = self.by_name.get(name).and_then(|column| column.as_primitive_opt::<Int64Type>());
+                    if let Some(nanos) = column {
+                        let rows = nanos.values().iter().copied().enumerate();
+                        filler.fill(rows, |filler, nanos| {
+                            let millis = (nanos as f64 / 1e6).to_string();
+                            Keys { first: filler.key(millis), others: Vec::new() }
+                        });
+                    }
+                }
+                Source::Rest(key) => self.rest.slot(key).into_iter().for_each(|slot| filler.fill_slot(slot)),
+                Source::Resource(key) => {
+                    let column = self.by_name.get(signal::RESOURCE).copied();
+                    if let (Some(values), Some(column)) = (self.resources.of(key), column) {
+                        filler.fill_resource(column, values);
+                    }
                 }
             }
         }
-        let mut known: Map<&str, bool> = Map::default();
-        each_entry(self.batch, |row, entry| {
-            if let Some((_, tagged)) = entry.split_once(ENTRY_SEPARATOR) {
-                flags[row] |= *known.entry(tagged).or_insert_with(|| {
-                    attribute::parse_entry(entry).is_some_and(|(_, value)| test.passes(&Cell::new(&*value.text())))
-                });
-            }
-        });
-        some(BooleanBuffer::from(flags))
-    }
-}
-
-/// One pass over the residual lists that keeps the values of wanted keys, by slot.
-fn collect_rest<'b>(batch: &'b RecordBatch, plan: &Plan) -> Vec<Vec<(usize, Value<'b>)>> {
-    let mut found: Vec<Vec<(usize, Value<'b>)>> = vec![Vec::new(); plan.rest.len()];
-    each_entry(batch, |row, entry| {
-        let Some((key, _)) = entry.split_once(ENTRY_SEPARATOR) else { return };
-        let Some(slot) = plan.rest.get(key) else { return };
-        if let Some((_, value)) = attribute::parse_entry(entry) {
-            found[*slot].push((row, value));
-        }
-    });
-    found
-}
-
-fn each_entry<'b>(batch: &'b RecordBatch, mut take: impl FnMut(usize, &'b str)) {
-    let Some(lists) = batch.column_by_name(signal::ATTRS_REST).and_then(|column| column.as_list_opt::<i32>()) else {
-        return;
-    };
-    let Some(entries) = lists.values().as_string_opt::<i32>() else { return };
-    for row in 0..lists.len() {
-        let (start, end) = (lists.value_offsets()[row] as usize, lists.value_offsets()[row + 1] as usize);
-        (start..end).for_each(|entry| take(row, entries.value(entry)));
+        filler.field
     }
 }

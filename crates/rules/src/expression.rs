@@ -1,6 +1,6 @@
 //! Boolean expressions over atoms, answered for all rows of a batch at once.
 
-use arrow::buffer::BooleanBuffer;
+use crate::bits::Bits;
 
 /// An expression whose leaves are atoms, or numbers of atoms once compiled.
 #[derive(Debug, Clone)]
@@ -72,7 +72,7 @@ impl<A> Expression<A> {
 }
 
 /// The rows of a batch for which something holds; `None` when for no row.
-pub type Rows = Option<BooleanBuffer>;
+pub type Rows = Option<Bits>;
 
 impl Expression<usize> {
     /// Answers the expression for every row. Parts of a conjunction after one that no row passes are not asked.
@@ -80,31 +80,36 @@ impl Expression<usize> {
         match self {
             Self::Atom(index) => atom(*index),
             Self::All(parts) => {
-                let mut all = BooleanBuffer::new_set(rows);
+                let mut all: Rows = None;
                 for part in parts {
-                    all = some(&all & &part.rows(rows, atom)?)?;
+                    let left = match (all.take(), part) {
+                        (None, part) => part.rows(rows, atom)?,
+                        (Some(left), Self::Not(part)) => without(left, part.rows(rows, atom)),
+                        (Some(left), part) => left.and(&part.rows(rows, atom)?),
+                    };
+                    all = Some(left.some()?);
                 }
-                Some(all)
+                all.or_else(|| Bits::all(rows).some())
             }
             Self::Any(parts) => {
                 let mut any: Rows = None;
                 for part in parts {
-                    any = match (any, part.rows(rows, atom)) {
-                        (Some(left), Some(right)) => Some(&left | &right),
-                        (left, right) => left.or(right),
-                    };
+                    let Some(found) = part.rows(rows, atom) else { continue };
+                    any = Some(match any {
+                        Some(any) => any.or(&found),
+                        None => found,
+                    });
                 }
                 any
             }
-            Self::Not(part) => match part.rows(rows, atom) {
-                Some(found) => some(!&found),
-                None => Some(BooleanBuffer::new_set(rows)),
-            },
+            Self::Not(part) => without(Bits::all(rows), part.rows(rows, atom)).some(),
         }
     }
 }
 
-/// The rows, unless there are none.
-pub fn some(rows: BooleanBuffer) -> Rows {
-    rows.has_true().then_some(rows)
+fn without(left: Bits, right: Rows) -> Bits {
+    match right {
+        Some(right) => left.without(&right),
+        None => left,
+    }
 }

@@ -11,6 +11,7 @@ pub mod engine;
 pub mod offline;
 
 mod atom;
+mod bits;
 mod checkpoint;
 mod column;
 mod correlate;
@@ -18,6 +19,7 @@ mod events;
 mod example;
 mod expression;
 mod field;
+mod index;
 mod kinds;
 mod modifier;
 mod mute;

@@ -240,13 +240,8 @@ fn texts(
     let mut any = Vec::new();
     if !patterns.is_empty() {
         let canonical = format!("text {} {patterns:?} {numbers:?}", modifiers.cased);
-        match AnyOf::new(patterns, numbers, modifiers.cased) {
-            Ok(compiled) => any.push(named_atom(field, Test::AnyOf(Box::new(compiled)), &canonical)),
-            Err(error) => {
-                report.add(listed[0].at, code::TOO_LARGE, format!("too many values: {error}"), "split the list");
-                return None;
-            }
-        }
+        let compiled = AnyOf::new(patterns, numbers, modifiers.cased);
+        any.push(named_atom(field, Test::AnyOf(Box::new(compiled)), &canonical));
     }
     if has_null {
         any.push(Expression::not(exists(field)));
@@ -355,10 +350,11 @@ fn regex(node: &Node, modifiers: &Modifiers, report: &mut Report) -> Option<Rege
         report.add(node.at, code::WRONG_TYPE, "a regular expression must be text", "");
         return None;
     };
-    let mut builder = RegexBuilder::new(&text);
-    builder.size_limit(REGEX_BYTES).case_insensitive(modifiers.ignore_case);
-    builder.multi_line(modifiers.multi_line).dot_matches_new_line(modifiers.dot_all);
-    match builder.build() {
+    let flags = [('i', modifiers.ignore_case), ('m', modifiers.multi_line), ('s', modifiers.dot_all)];
+    let flags: String = flags.into_iter().filter_map(|(flag, is_set)| is_set.then_some(flag)).collect();
+    // the flags stand in the expression, so that whoever reads it later reads all of it
+    let text = if flags.is_empty() { text } else { format!("(?{flags}){text}") };
+    match RegexBuilder::new(&text).size_limit(REGEX_BYTES).build() {
         Ok(regex) => Some(regex),
         Err(error) => {
             let text = error.to_string();

@@ -9,7 +9,7 @@ use crate::column::Columns;
 use crate::correlate::{Firing, Losses};
 use crate::engine::{RuleCounters, Settings, Tenant, memory_key};
 use crate::events::Events;
-use crate::expression::Rows;
+use crate::index::answers::Answers;
 use crate::kinds::Kept;
 use crate::mute::Mute;
 use crate::reason;
@@ -27,20 +27,15 @@ pub(crate) struct Matches<'b> {
 impl<'b> Matches<'b> {
     /// Evaluates every rule on single events.
     pub fn new(set: &'b RuleSet, events: &'b Events<'b>) -> Self {
-        let mut columns = Columns::new(events.records, &set.plan);
-        let mut answers: Vec<Option<Rows>> = vec![None; set.atoms.len()];
+        let index = set.index(events.signal);
+        let mut columns = Columns::new(events.records, &set.plan, index.looks_everywhere());
+        let mut answers = Answers::new(set, index, &mut columns);
         let mut rows = HashMap::new();
-        for (number, rule) in set.rules.iter().enumerate() {
-            let CompiledBody::Event(event) = &rule.body else { continue };
-            let other_signal = event.signal.is_some_and(|wanted| events.signal.is_some_and(|signal| signal != wanted));
-            if other_signal {
-                continue;
-            }
-            let found = event.expression.rows(events.len(), &mut |atom| {
-                answers[atom].get_or_insert_with(|| columns.rows(&set.atoms[atom])).clone()
-            });
+        for number in answers.candidates() {
+            let Some(CompiledBody::Event(event)) = set.rules.get(number).map(|rule| &rule.body) else { continue };
+            let found = event.expression.rows(columns.len(), &mut |atom| answers.rows(atom, &mut columns));
             if let Some(found) = found {
-                rows.insert(number, found.set_indices().collect());
+                rows.insert(number, found.rows().filter(|row| *row < events.len()).collect());
             }
         }
         Self { events, columns, rows }

@@ -92,6 +92,11 @@ impl Pattern {
         self.0.iter_mut().filter_map(|part| if let Part::Text(text) = part { Some(text) } else { None })
     }
 
+    /// The text parts.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|part| if let Part::Text(text) = part { Some(text.as_str()) } else { None })
+    }
+
     /// The cheapest equivalent shape.
     pub fn shape(self) -> Shape {
         match self.0.as_slice() {

@@ -1,7 +1,7 @@
 //! Rules linked to each other and compiled: what the engine runs.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use model::Signal;
 use model::detection::RuleInfo;
@@ -11,6 +11,7 @@ use crate::atom::Atom;
 use crate::column::Plan;
 use crate::diagnostic::{Diagnostic, Place, Report, code};
 use crate::expression::Expression;
+use crate::index::Index;
 use crate::kinds::{Kind, Settles};
 use crate::rule::{Body, Condition, Correlation, EventRule, Filter, Reference, Rule, Suppress};
 use crate::trace::TracePattern;
@@ -28,6 +29,8 @@ pub struct RuleSet {
     pub(crate) order: Vec<usize>,
     /// What is needed to follow traces, when some rule looks at them.
     pub(crate) traces: Option<TracePlan>,
+    /// What the rules ask, turned around, for spans, logs, and events of any kind; made when first needed.
+    indexes: [OnceLock<Index>; 3],
 }
 
 /// How traces are followed.
@@ -107,6 +110,22 @@ impl RuleSet {
     /// Whether there are no rules.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
+    }
+
+    /// Gets everything ready that the first batch of either signal would have to wait for.
+    pub fn warm(&self) {
+        Signal::ALL.into_iter().for_each(|signal| {
+            self.index(Some(signal));
+        });
+    }
+
+    pub(crate) fn index(&self, signal: Option<Signal>) -> &Index {
+        let place = match signal {
+            Some(Signal::Spans) => 0,
+            Some(Signal::Logs) => 1,
+            None => 2,
+        };
+        self.indexes[place].get_or_init(|| Index::new(self, signal))
     }
 
     /// What alerts say of each rule.
