@@ -19,6 +19,7 @@ mod peer_corpus;
 mod peer_logs;
 mod prost_path;
 mod quota;
+mod rules;
 mod step;
 mod storing;
 mod tls;
@@ -35,8 +36,8 @@ use crate::corpus::{Corpus, SEED};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What can be asked for, in the order in which all of it is run.
-const SECTIONS: [&str; 10] =
-    ["decode", "ingest", "overload", "collector", "tls", "storing", "lake", "files", "logs", "minute"];
+const SECTIONS: [&str; 11] =
+    ["decode", "ingest", "overload", "collector", "tls", "storing", "lake", "files", "logs", "rules", "minute"];
 
 /// Where the two sides of a benchmark run, as taskset(1) names it.
 struct Cores {
@@ -85,6 +86,7 @@ fn main() -> Result<()> {
             "storing" => storing::run()?,
             "files" => files::run()?,
             "logs" => logs::run()?,
+            "rules" => rules::run()?,
             "memory" => memtable::run(&corpus)?,
             "attributes" => attributes::run()?,
             // no benchmarks: what others are measured on

@@ -1,12 +1,13 @@
 //! The detect walker: every durable batch, in log order, past the rules and into the book of alerts.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use alerts::AlertBook;
 use model::{Detection, EventBatch, Lsn, TenantId};
 use otlp::TrustedProxies;
+use rules::budget::{Limits, Stopwatch};
 use rules::{Engine, RuleSet};
 use runtime::{Clock, Stop, metric};
 use tokio::sync::watch;
@@ -17,6 +18,7 @@ use crate::checkpoint::{Checkpoint, CheckpointFile};
 use crate::corridor::{Next, Queue};
 use crate::frame;
 use crate::quiet::Quiet;
+pub use crate::tally::Tally;
 
 /// How often the engine's state is put on disk, unless that takes long; what a crash replays is at most this much.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(5);
@@ -30,25 +32,6 @@ const TICK_EVERY: Duration = Duration::from_secs(1);
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// Small batches are judged together up to this many rows.
 const ROWS_TOGETHER: usize = 8_192;
-
-/// Detections per rule id since the start. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct Tally(Arc<Mutex<BTreeMap<String, u64>>>);
-
-impl Tally {
-    /// Detections of one rule.
-    pub fn of(&self, rule_id: &str) -> u64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(rule_id).copied().unwrap_or(0)
-    }
-
-    fn count(&self, detections: &[Detection]) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for detection in detections {
-            metrics::counter!(metric::DETECT_DETECTIONS, "rule" => detection.rule.id.clone()).increment(1);
-            *counts.entry(detection.rule.id.clone()).or_default() += 1;
-        }
-    }
-}
 
 /// What the walker needs.
 #[derive(Debug)]
@@ -67,8 +50,22 @@ pub struct Parts {
     pub clock: Clock,
     /// Counts for the rules page.
     pub tally: Tally,
+    /// What one rule may cost; nothing is measured when absent.
+    pub limits: Option<Limits>,
     /// Proxies that the collector trusts, for frames that are read back.
     pub proxies: TrustedProxies,
+}
+
+impl Parts {
+    /// An engine whose rules are measured, if they are.
+    fn measured(&self, mut engine: Engine) -> Engine {
+        if let Some(limits) = self.limits {
+            let clock = self.clock.clone();
+            let stopwatch = Stopwatch::new(move || u64::try_from(clock.steady_nanos()).unwrap_or(0));
+            engine.limit(stopwatch, limits);
+        }
+        engine
+    }
 }
 
 /// The walker, with one engine per tenant.
@@ -94,7 +91,7 @@ impl Detector {
         let mut engines = BTreeMap::new();
         for (tenant, state) in &checkpoint.engines {
             match Engine::restore(Arc::clone(&set), state) {
-                Ok(engine) => drop(engines.insert(tenant.clone(), engine)),
+                Ok(engine) => drop(engines.insert(tenant.clone(), parts.measured(engine))),
                 Err(error) => tracing::error!(%tenant, %error, "rule state cannot be restored; windows start empty"),
             }
         }
@@ -122,9 +119,13 @@ impl Detector {
                 _ = tick.tick() => ticked = true,
             }
             self.take_rules();
+            for rule in self.parts.tally.take_enabled() {
+                self.engines.values_mut().for_each(|engine| drop(engine.enable(&rule)));
+            }
             self.catch_up(&stop).await;
             if ticked {
                 self.close_windows(&stop).await;
+                self.parts.tally.show(self.engines.values());
             }
             if Instant::now() >= self.save_at {
                 self.save();
@@ -276,8 +277,8 @@ impl Detector {
     }
 
     fn engine(&mut self, tenant: &TenantId) -> &mut Engine {
-        let set = &self.set;
-        self.engines.entry(tenant.clone()).or_insert_with(|| Engine::new(Arc::clone(set)))
+        let (set, parts) = (&self.set, &self.parts);
+        self.engines.entry(tenant.clone()).or_insert_with(|| parts.measured(Engine::new(Arc::clone(set))))
     }
 
     /// State to disk first, then the cursor: the other order could trim frames whose effect was not saved.

@@ -11,6 +11,7 @@ pub mod detect;
 pub mod frame;
 pub mod replay;
 pub mod shelf;
+mod tally;
 
 mod quiet;
 

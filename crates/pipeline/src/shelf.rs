@@ -106,7 +106,9 @@ impl RuleShelf {
     pub fn open(folder: &Path) -> Result<Self, ShelfError> {
         let mut held = Held::default();
         held.take_in(read_folder(folder)?);
-        let in_force = watch::Sender::new(held.book.compile());
+        let set = held.book.compile();
+        set.warm();
+        let in_force = watch::Sender::new(set);
         let shelf = Self { folder: folder.into(), held: Arc::new(Mutex::new(held)), in_force: Arc::new(in_force) };
         shelf.count(&shelf.held());
         Ok(shelf)
@@ -208,7 +210,9 @@ impl RuleShelf {
     }
 
     fn enforce(&self, held: &Held) {
-        self.in_force.send_replace(held.book.compile());
+        let set = held.book.compile();
+        set.warm();
+        self.in_force.send_replace(set);
         self.count(held);
     }
 

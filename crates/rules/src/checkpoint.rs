@@ -4,13 +4,14 @@
 //! format; a change of their meaning needs a new version, and version 1 stays readable. A field may be added when its
 //! absence reads as having remembered nothing, as `traces` of a tenant does.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::{EventId, LogId, SpanId, TenantId, TraceId};
 use serde::{Deserialize, Serialize};
 
-use crate::correlate::{Group, Memory};
+use crate::correlate::Memory;
+use crate::correlate::group::Group;
 use crate::engine::{Engine, RuleCounters, Settings, Tenant, memory_key};
 use crate::kinds::Kept;
 use crate::set::{CompiledBody, RuleSet};
@@ -36,6 +37,9 @@ pub enum RestoreError {
 struct Memory1 {
     tenants: Vec<Tenant1>,
     counters: BTreeMap<String, [u64; 6]>,
+    /// Rules that were stopped: id, version, why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    stopped: Vec<(String, String, String)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -56,7 +60,7 @@ struct Rule1 {
     version: String,
     /// Least recently used first.
     groups: Vec<Group1>,
-    /// Time and group key of moments still to be judged.
+    /// Formerly time and group key of moments still to be judged, which follow from `kept` and the tenant's `floor`.
     due: Vec<(i64, String)>,
 }
 
@@ -78,6 +82,11 @@ impl Engine {
         let memory = Memory1 {
             tenants: self.tenants.iter().map(|(name, tenant)| self.save_tenant(name, tenant)).collect(),
             counters: counters.collect(),
+            stopped: self
+                .stopped
+                .iter()
+                .map(|((id, version), why)| (id.clone(), version.clone(), why.clone()))
+                .collect(),
         };
         let mut bytes = HEADER.to_vec();
         serde_json::to_writer(&mut bytes, &memory).expect("numbers, texts and lists always write to memory");
@@ -109,6 +118,7 @@ impl Engine {
             let counters = RuleCounters { matched, detections, suppressed, late, evicted, limited };
             engine.counters.insert(id, counters);
         }
+        engine.stopped = memory.stopped.into_iter().map(|(id, version, why)| ((id, version), why)).collect();
         let set = Arc::clone(&engine.set);
         engine.replace(set);
         Ok(engine)
@@ -118,8 +128,8 @@ impl Engine {
         let rules = tenant.memories.iter().map(|((id, version), memory)| Rule1 {
             id: id.clone(),
             version: version.clone(),
-            groups: memory.by_recency().map(save_group).collect(),
-            due: memory.due.iter().map(|(time, key)| (*time, key.to_string())).collect(),
+            groups: memory.by_recency().map(|group| save_group(group, tenant.floor)).collect(),
+            due: Vec::new(),
         });
         let mut rules: Vec<Rule1> = rules.collect();
         rules.sort_by(|left, right| (&left.id, &left.version).cmp(&(&right.id, &right.version)));
@@ -151,9 +161,9 @@ impl Engine {
                     kept.push(Kept { at, rule, value: value.map(Arc::from), events: events?.into() });
                 }
                 let values = group.values.into_iter().map(Arc::from).collect();
-                memory.restore(values, kept, group.fired.into_iter().collect::<BTreeSet<_>>());
+                let group = (values, kept, group.fired.as_slice());
+                memory.restore(correlation, self.settings.bounds(), group, tenant.floor);
             }
-            memory.due = rule.due.into_iter().map(|(time, key)| (time, Arc::from(key))).collect();
             tenant.memories.insert((rule.id, rule.version), memory);
         }
         for (key, last, for_nanos) in saved.muted {
@@ -163,7 +173,7 @@ impl Engine {
     }
 }
 
-fn save_group(group: &Group) -> Group1 {
+fn save_group(group: &Group, floor: i64) -> Group1 {
     let kept = group.kept.iter().map(|kept| {
         let events = kept.events.iter().map(save_event).collect();
         (kept.at, kept.rule, kept.value.as_deref().map(str::to_owned), events)
@@ -171,7 +181,7 @@ fn save_group(group: &Group) -> Group1 {
     Group1 {
         values: group.values.iter().map(|value| value.to_string()).collect(),
         kept: kept.collect(),
-        fired: group.fired.iter().copied().collect(),
+        fired: group.fired_since(floor),
     }
 }
 

@@ -50,6 +50,11 @@ impl<'b> Interned<'b> {
         self.cell(row).map(Cell::text)
     }
 
+    /// The position of a row's value among the values.
+    pub fn key(&self, row: usize) -> Option<usize> {
+        self.keys.get(row).filter(|key| **key != ABSENT).map(|key| *key as usize)
+    }
+
     /// The values; most of them differ.
     pub fn cells(&self) -> &[Cell<'b>] {
         &self.cells

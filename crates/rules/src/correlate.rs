@@ -5,13 +5,19 @@
 //! event arrives late; all others wait until the watermark has passed the moment. Either way the set of moments that
 //! fire is the one an ordered reading gives, as long as no event is later than the allowed lateness.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+pub mod group;
+mod recency;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use model::EventId;
 
-use crate::kinds::{Finding, Kept, Settles};
+use crate::kinds::{Kept, Settles};
 use crate::set::CompiledCorrelation;
+use group::{GROUP_BYTES, Group, Moment};
+use recency::Recency;
 
 /// Bounds on what one correlation may remember.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +26,8 @@ pub struct Bounds {
     pub groups: usize,
     /// Events of one group; beyond, the oldest are forgotten.
     pub events_per_group: usize,
+    /// All of it together, in bytes; beyond, groups are forgotten, the least recently seen first.
+    pub bytes: usize,
     /// Events shown as evidence of one firing.
     pub evidence: usize,
     /// Judge on arrival where the rule allows it.
@@ -33,6 +41,8 @@ pub struct Losses {
     pub late: u64,
     /// Events forgotten because a bound was met.
     pub evicted: u64,
+    /// Of these, those that were forgotten because a correlation takes too many bytes.
+    pub crowded: u64,
     /// Verdicts that were given up because a bound was met.
     pub limited: u64,
 }
@@ -55,38 +65,50 @@ pub struct Firing {
     pub note: Option<String>,
 }
 
-/// One group.
-#[derive(Debug, Default)]
-pub struct Group {
-    pub values: Vec<Arc<str>>,
-    pub kept: Vec<Kept>,
-    pub fired: BTreeSet<i64>,
-    used: u64,
+/// A moment that qualifies, and the group it belongs to.
+#[derive(Debug)]
+pub struct Found {
+    place: u32,
+    key: Arc<str>,
+    moment: Moment,
+}
+
+impl Found {
+    /// Event time of the moment.
+    pub fn at(&self) -> i64 {
+        self.moment.at
+    }
 }
 
 /// Everything one correlation remembers of one tenant.
 #[derive(Debug, Default)]
 pub struct Memory {
-    pub groups: HashMap<Arc<str>, Group>,
-    /// Moments to judge when the watermark has passed them.
-    pub due: BTreeSet<(i64, Arc<str>)>,
-    /// Groups by last use.
-    recency: BTreeMap<u64, Arc<str>>,
-    uses: u64,
-    /// Groups with news since the last settling, and the earliest of it.
-    news: BTreeMap<Arc<str>, i64>,
+    groups: Vec<Group>,
+    /// Places of `groups` that are free.
+    free: Vec<u32>,
+    places: HashMap<Arc<str>, u32, RandomState>,
+    recency: Recency,
+    /// Groups with events that wait for the watermark, by the earliest verdict.
+    due: BTreeSet<(i64, u32)>,
+    /// Groups with news since the last settling.
+    news: Vec<u32>,
+    /// Groups that were judged since the last end.
+    judged: Vec<u32>,
+    /// What it takes in memory; an estimate that errs upwards.
+    bytes: usize,
 }
 
 /// How many stale groups one settling looks for: keeps its cost even.
 const STALE_PER_SETTLING: usize = 1_024;
 
 impl Memory {
-    /// Puts an event into its group. Events before `floor` are late: counted, not kept.
+    /// Puts an event into its group, which is named by the values of its keys. Events before `floor` are late: counted,
+    /// not kept.
     pub fn insert(
         &mut self,
         rule: &CompiledCorrelation,
         bounds: Bounds,
-        values: &[Arc<str>],
+        (key, values): (&str, &[&str]),
         event: Kept,
         floor: i64,
         losses: &mut Losses,
@@ -95,175 +117,249 @@ impl Memory {
             losses.late += 1;
             return;
         }
-        let key = key_of(values);
-        self.touch(&key, values, bounds, losses);
-        let Some(group) = self.groups.get_mut(&key) else { return };
-        let after = group.kept.partition_point(|kept| kept.at <= event.at);
-        let same_time = group.kept[..after].iter().rev().take_while(|kept| kept.at == event.at);
-        // a sender that repeats a request must not make one event count twice
-        if same_time.into_iter().any(|kept| kept.rule == event.rule && kept.events == event.events) {
+        let at = event.at;
+        let place = self.place(key, values, bounds, losses);
+        let group = &mut self.groups[place as usize];
+        let before = group.bytes;
+        if group.kept.len() >= bounds.events_per_group && group.kept.first().is_some_and(|first| at < first.at) {
+            losses.evicted += 1;
             return;
         }
-        let at = event.at;
-        group.kept.insert(after, event);
+        if !group.insert(event) {
+            return;
+        }
         if group.kept.len() > bounds.events_per_group.saturating_add(bounds.events_per_group / 4) {
-            let surplus = group.kept.len() - bounds.events_per_group;
-            group.kept.drain(..surplus);
+            group.forget(group.stale(floor.saturating_sub(rule.span_nanos)));
+            let surplus = group.kept.len().saturating_sub(bounds.events_per_group);
+            group.forget(surplus);
             losses.evicted += surplus as u64;
         }
+        self.bytes = self.bytes.saturating_add(group.bytes).saturating_sub(before);
         match rule.settles {
             Settles::OnArrival if bounds.eager => {
-                let earliest = self.news.entry(key).or_insert(at);
-                *earliest = at.min(*earliest);
+                if group.news == i64::MAX {
+                    self.news.push(place);
+                }
+                group.news = at.min(group.news);
             }
-            Settles::OnArrival | Settles::OnWatermark => drop(self.due.insert((at, key))),
-            Settles::AtDeadline => drop(self.due.insert((at.saturating_add(rule.span_nanos), key))),
+            _ => self.wait(place, at.saturating_add(until_verdict(rule))),
         }
     }
 
-    /// Judges what can be judged: news at once, moments before `floor` finally. Firings come in order of time, then key.
-    pub fn settle(&mut self, rule: &CompiledCorrelation, bounds: Bounds, floor: i64) -> Vec<Firing> {
-        let mut moments: BTreeMap<Arc<str>, Vec<i64>> = BTreeMap::new();
-        for (key, from) in std::mem::take(&mut self.news) {
-            let Some(group) = self.groups.get(&key) else { continue };
-            let start = group.kept.partition_point(|kept| kept.at < from);
-            let mut times: Vec<i64> = group.kept[start..].iter().map(|kept| kept.at).collect();
-            times.dedup();
-            times.retain(|time| !group.fired.contains(time));
-            moments.insert(key, times);
-        }
-        while self.due.first().is_some_and(|(time, _)| *time < floor) {
-            if let Some((time, key)) = self.due.pop_first() {
-                moments.entry(key).or_default().push(time);
+    /// Judges what can be judged: news at once, moments before `floor` finally. What qualifies comes in order of time,
+    /// then key, and can be told until [`Memory::end`].
+    pub fn settle(&mut self, rule: &CompiledCorrelation, floor: i64) -> Vec<Found> {
+        let mut found = Vec::new();
+        for place in std::mem::take(&mut self.news) {
+            let group = &mut self.groups[place as usize];
+            let from = std::mem::replace(&mut group.news, i64::MAX);
+            if from == i64::MAX {
+                // another group has its place now
+                continue;
             }
+            let moments = group.judge(rule, from, i64::MAX, true);
+            found.extend(moments.into_iter().map(|moment| Found { place, key: Arc::clone(&group.key), moment }));
+            self.judged.push(place);
         }
-        let mut firings = Vec::new();
-        for (key, times) in moments {
-            let Some(group) = self.groups.get_mut(&key) else { continue };
-            let found = sweep(rule, bounds, &key, group, &times);
-            if bounds.eager && rule.settles == Settles::OnArrival {
-                group.fired = group.fired.split_off(&floor);
-                group.fired.extend(found.iter().map(|firing| firing.at));
-            }
-            firings.extend(found);
-            prune(group, floor.saturating_sub(rule.span_nanos));
+        let until_verdict = until_verdict(rule);
+        while self.due.first().is_some_and(|(verdict, _)| *verdict < floor) {
+            let Some((_, place)) = self.due.pop_first() else { break };
+            let group = &mut self.groups[place as usize];
+            let from = std::mem::replace(&mut group.due, i64::MAX).saturating_sub(until_verdict);
+            let moments = group.judge(rule, from, floor, false);
+            found.extend(moments.into_iter().map(|moment| Found { place, key: Arc::clone(&group.key), moment }));
+            let next = group.kept.get(group.stale(floor.saturating_sub(until_verdict))).map(|kept| kept.at);
+            next.into_iter().for_each(|next| self.wait(place, next.saturating_add(until_verdict)));
+            self.judged.push(place);
         }
-        self.forget_stale(floor.saturating_sub(rule.span_nanos));
-        firings.sort_by(|left, right| (left.at, &left.key).cmp(&(right.at, &right.key)));
-        firings
+        found.sort_by(|left, right| (left.moment.at, &left.key).cmp(&(right.moment.at, &right.key)));
+        found
     }
 
-    /// Takes back a group from a checkpoint.
-    pub fn restore(&mut self, values: Vec<Arc<str>>, kept: Vec<Kept>, fired: BTreeSet<i64>) {
-        let key = key_of(&values);
-        self.uses += 1;
-        self.recency.insert(self.uses, Arc::clone(&key));
-        self.groups.insert(key, Group { values, kept, fired, used: self.uses });
+    /// Values of the group of a moment.
+    pub fn group(&self, found: &Found) -> &[Arc<str>] {
+        &self.groups[found.place as usize].values
+    }
+
+    /// A moment with its evidence, to be told to others.
+    pub fn fire(&self, rule: &CompiledCorrelation, bounds: Bounds, found: &Found) -> Firing {
+        let group = &self.groups[found.place as usize];
+        let inside = group.kept.get(found.moment.window.clone()).unwrap_or_default();
+        let chosen = found.moment.finding.chosen.as_deref();
+        let total = chosen.map_or(found.moment.events, |chosen| {
+            chosen.iter().filter_map(|position| inside.get(*position)).map(|kept| kept.events.len()).sum()
+        });
+        Firing {
+            at: found.moment.at,
+            since: found.moment.at.saturating_sub(rule.span_nanos),
+            key: Arc::clone(&found.key),
+            group: group.values.clone(),
+            metric: found.moment.finding.metric,
+            events: evidence(inside, chosen, bounds.evidence),
+            omitted: total.saturating_sub(bounds.evidence) as u64,
+            note: None,
+        }
+    }
+
+    /// Forgets what no window to come can hold, and what is too much.
+    pub fn end(&mut self, rule: &CompiledCorrelation, bounds: Bounds, floor: i64, losses: &mut Losses) {
+        let before = floor.saturating_sub(rule.span_nanos);
+        for place in std::mem::take(&mut self.judged) {
+            let group = &mut self.groups[place as usize];
+            let held = group.bytes;
+            group.prune(before);
+            self.bytes = self.bytes.saturating_sub(held - group.bytes);
+        }
+        for _ in 0..STALE_PER_SETTLING {
+            let Some(place) = self.recency.oldest() else { break };
+            let group = &self.groups[place as usize];
+            if group.kept.last().is_some_and(|kept| kept.at >= before) {
+                break;
+            }
+            self.remove(place);
+        }
+        while self.bytes > bounds.bytes
+            && let Some(place) = self.recency.oldest()
+        {
+            let forgotten = self.groups[place as usize].kept.len() as u64;
+            losses.evicted += forgotten;
+            losses.crowded += forgotten;
+            self.remove(place);
+        }
+    }
+
+    /// What it takes in memory, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Number of groups.
+    pub fn count(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Takes back a group from a checkpoint, least recently used first. Events from `floor` on wait for their verdict
+    /// again, where the rule waits.
+    pub fn restore(
+        &mut self,
+        rule: &CompiledCorrelation,
+        bounds: Bounds,
+        (values, kept, fired): (Vec<Arc<str>>, Vec<Kept>, &[i64]),
+        floor: i64,
+    ) {
+        let texts: Vec<&str> = values.iter().map(|value| &**value).collect();
+        let place = self.place(&key_of(&texts), &texts, bounds, &mut Losses::default());
+        let group = &mut self.groups[place as usize];
+        group.restore(kept, fired);
+        self.bytes = self.bytes.saturating_add(group.bytes);
+        if rule.settles == Settles::OnArrival && bounds.eager {
+            return;
+        }
+        let until_verdict = until_verdict(rule);
+        let waiting = group.kept.get(group.stale(floor.saturating_sub(until_verdict))).map(|kept| kept.at);
+        waiting.into_iter().for_each(|at| self.wait(place, at.saturating_add(until_verdict)));
     }
 
     /// The groups, least recently used first.
     pub fn by_recency(&self) -> impl Iterator<Item = &Group> {
-        self.recency.values().filter_map(|key| self.groups.get(key))
+        self.recency.places().filter_map(|place| self.groups.get(place as usize))
     }
 
-    /// Marks a group as used, making it when it is new.
-    fn touch(&mut self, key: &Arc<str>, values: &[Arc<str>], bounds: Bounds, losses: &mut Losses) {
-        self.uses += 1;
-        if !self.groups.contains_key(key)
-            && self.groups.len() >= bounds.groups
-            && let Some((_, oldest)) = self.recency.pop_first()
+    /// The place of a group, which is made when it is new.
+    fn place(&mut self, key: &str, values: &[&str], bounds: Bounds, losses: &mut Losses) -> u32 {
+        if let Some(place) = self.places.get(key) {
+            self.recency.touch(*place);
+            return *place;
+        }
+        if self.places.len() >= bounds.groups
+            && let Some(oldest) = self.recency.oldest()
         {
-            let forgotten = self.groups.remove(&oldest).map_or(0, |group| group.kept.len());
-            losses.evicted += forgotten as u64;
-            self.news.remove(&oldest);
+            losses.evicted += self.groups[oldest as usize].kept.len() as u64;
+            self.remove(oldest);
         }
-        let group = self.groups.entry(Arc::clone(key)).or_default();
-        self.recency.remove(&group.used);
-        group.used = self.uses;
-        self.recency.insert(self.uses, Arc::clone(key));
-        if group.values.is_empty() {
-            group.values = values.to_vec();
-        }
+        let key: Arc<str> = key.into();
+        let group = Group::new(Arc::clone(&key), values.iter().map(|value| Arc::from(*value)).collect());
+        self.bytes = self.bytes.saturating_add(bytes_of(&group));
+        let place = match self.free.pop() {
+            Some(place) => {
+                self.groups[place as usize] = group;
+                place
+            }
+            None => {
+                self.groups.push(group);
+                u32::try_from(self.groups.len() - 1).unwrap_or(u32::MAX)
+            }
+        };
+        self.places.insert(key, place);
+        self.recency.touch(place);
+        place
     }
 
-    /// Forgets groups, least recently used first, whose every event has left every window to come.
-    fn forget_stale(&mut self, before: i64) {
-        for _ in 0..STALE_PER_SETTLING {
-            let Some((used, key)) = self.recency.first_key_value() else { return };
-            let is_stale =
-                self.groups.get(key).is_none_or(|group| group.kept.last().is_none_or(|kept| kept.at < before));
-            if !is_stale {
-                return;
-            }
-            let (used, key) = (*used, Arc::clone(key));
-            self.groups.remove(&key);
-            self.recency.remove(&used);
+    fn remove(&mut self, place: u32) {
+        let group = std::mem::take(&mut self.groups[place as usize]);
+        self.bytes = self.bytes.saturating_sub(group.bytes + bytes_of(&group));
+        self.places.remove(&group.key);
+        self.recency.leave(place);
+        self.due.remove(&(group.due, place));
+        self.free.push(place);
+    }
+
+    /// Notes when an event of a group is judged.
+    fn wait(&mut self, place: u32, verdict: i64) {
+        let group = &mut self.groups[place as usize];
+        if verdict < group.due {
+            self.due.remove(&(group.due, place));
+            group.due = verdict;
+            self.due.insert((verdict, place));
         }
     }
+}
+
+/// How long after an event its moment is judged.
+fn until_verdict(rule: &CompiledCorrelation) -> i64 {
+    if rule.settles == Settles::AtDeadline { rule.span_nanos } else { 0 }
+}
+
+/// What a group takes without its events.
+fn bytes_of(group: &Group) -> usize {
+    let texts: usize = group.values.iter().map(|value| value.len() + 32).sum();
+    GROUP_BYTES + group.key.len() + texts
 }
 
 /// Identity of a group: its values without regard to ASCII case, as Sigma compares.
-fn key_of(values: &[Arc<str>]) -> Arc<str> {
-    let folded: Vec<String> = values.iter().map(|value| value.to_ascii_lowercase()).collect();
-    folded.join("\u{1f}").into()
+pub fn key_of(values: &[&str]) -> String {
+    let mut key = String::new();
+    fold_into(&mut key, values);
+    key
 }
 
-/// Drops events that no window to come can hold. Done in strides, because it moves the rest.
-fn prune(group: &mut Group, before: i64) {
-    let gone = group.kept.partition_point(|kept| kept.at < before);
-    if gone >= 64 || gone * 2 >= group.kept.len() {
-        group.kept.drain(..gone);
+/// Writes the identity of a group into a text that is used again and again.
+pub fn fold_into(key: &mut String, values: &[&str]) {
+    key.clear();
+    for (at, value) in values.iter().enumerate() {
+        if at > 0 {
+            key.push('\u{1f}');
+        }
+        key.push_str(value);
     }
+    key.make_ascii_lowercase();
 }
 
-/// Slides the window over the moments, which are in order.
-fn sweep(rule: &CompiledCorrelation, bounds: Bounds, key: &Arc<str>, group: &Group, times: &[i64]) -> Vec<Firing> {
-    let Some(first) = times.first() else { return Vec::new() };
-    let mut window = (rule.kind.open)(&rule.condition, rule.feeds.len());
-    let begins = |time: i64| time.saturating_sub(rule.span_nanos);
-    let mut start = group.kept.partition_point(|kept| kept.at < begins(*first));
-    let mut end = start;
-    let mut firings = Vec::new();
-    for time in times {
-        while let Some(kept) = group.kept.get(end).filter(|kept| kept.at <= *time) {
-            window.enter(kept);
-            end += 1;
-        }
-        while let Some(kept) = group.kept[..end].get(start).filter(|kept| kept.at < begins(*time)) {
-            window.leave(kept);
-            start += 1;
-        }
-        let inside = &group.kept[start..end];
-        let Some(finding) = window.look(inside).filter(|_| !inside.is_empty()) else { continue };
-        if rule.condition.bounds.iter().all(|(relation, bound)| relation.holds(finding.metric, *bound)) {
-            let (events, omitted) = evidence(inside, &finding, bounds.evidence);
-            firings.push(Firing {
-                at: *time,
-                since: begins(*time),
-                key: Arc::clone(key),
-                group: group.values.clone(),
-                metric: finding.metric,
-                events,
-                omitted,
-                note: None,
-            });
-        }
-    }
-    firings
-}
-
-/// The events of a finding, the newest when there are too many, and how many were left out.
-fn evidence(window: &[Kept], finding: &Finding, limit: usize) -> (Arc<[EventId]>, u64) {
-    let positions: Vec<usize> = finding.chosen.clone().unwrap_or_else(|| (0..window.len()).collect());
-    let total: usize = positions.iter().map(|position| window[*position].events.len()).sum();
-    let mut seen = HashSet::new();
-    let mut events = Vec::new();
-    let newest_first = positions.iter().rev().flat_map(|position| window[*position].events.iter().rev());
-    for event in newest_first.take(limit) {
+/// The newest events of a finding, oldest first; one that stands for several counts as them.
+fn evidence(window: &[Kept], chosen: Option<&[usize]>, limit: usize) -> Arc<[EventId]> {
+    let kept: Box<dyn Iterator<Item = &Kept>> = match chosen {
+        Some(chosen) => Box::new(chosen.iter().rev().filter_map(|position| window.get(*position))),
+        None => Box::new(window.iter().rev()),
+    };
+    let (mut seen, mut events) = (HashSet::new(), Vec::new());
+    for event in kept.flat_map(|kept| kept.events.iter().rev()).take(limit) {
         if seen.insert(event) {
             events.push(event.clone());
         }
     }
     events.reverse();
-    (events.into(), total.saturating_sub(limit) as u64)
+    events.into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use model::{Detection, EventBatch, TenantId, UnixNanos};
 
+use crate::budget::{self, Budget, Limits, Stopped, Stopwatch};
 use crate::correlate::{Bounds, Memory};
 use crate::events::Events;
 use crate::mute::Mute;
@@ -25,6 +26,9 @@ pub struct Settings {
     pub groups_per_rule: usize,
     /// Events one group remembers.
     pub events_per_group: usize,
+    /// Memory that the groups of one correlation may take per tenant, in bytes; beyond, groups are forgotten, the least
+    /// recently seen first.
+    pub state_bytes_per_rule: usize,
     /// Events named as evidence in a detection.
     pub evidence: usize,
     /// Detections one rule on single events may make of one batch; further matches are counted only.
@@ -47,6 +51,7 @@ impl Default for Settings {
             lateness: Duration::from_secs(60),
             groups_per_rule: 100_000,
             events_per_group: 10_000,
+            state_bytes_per_rule: 256 * 1024 * 1024,
             evidence: 100,
             detections_per_batch: 1_000,
             traces: 100_000,
@@ -65,6 +70,7 @@ impl Settings {
             lateness: Duration::ZERO,
             groups_per_rule: usize::MAX,
             events_per_group: usize::MAX,
+            state_bytes_per_rule: usize::MAX,
             evidence: usize::MAX,
             detections_per_batch: usize::MAX,
             traces: usize::MAX,
@@ -79,6 +85,7 @@ impl Settings {
         Bounds {
             groups: self.groups_per_rule,
             events_per_group: self.events_per_group,
+            bytes: self.state_bytes_per_rule,
             evidence: self.evidence,
             eager: self.eager,
         }
@@ -141,6 +148,9 @@ pub struct Engine {
     pub(crate) settings: Settings,
     pub(crate) tenants: BTreeMap<TenantId, Tenant>,
     pub(crate) counters: BTreeMap<String, RuleCounters>,
+    /// Rules that cost too much, and why; they take no part until they are edited or enabled again.
+    pub(crate) stopped: Stopped,
+    budget: Option<Budget>,
 }
 
 impl Engine {
@@ -151,7 +161,14 @@ impl Engine {
 
     /// An engine without memory.
     pub fn with_settings(set: Arc<RuleSet>, settings: Settings) -> Self {
-        Self { set, settings, tenants: BTreeMap::new(), counters: BTreeMap::new() }
+        Self {
+            set,
+            settings,
+            tenants: BTreeMap::new(),
+            counters: BTreeMap::new(),
+            stopped: Stopped::new(),
+            budget: None,
+        }
     }
 
     /// Takes new rules. Memory of rules whose version did not change survives; the rest is forgotten.
@@ -166,7 +183,34 @@ impl Engine {
         }
         let ids: std::collections::HashSet<&str> = set.infos().map(|info| info.id.as_str()).collect();
         self.counters.retain(|id, _| ids.contains(id.as_str()));
+        let known = set.rules.iter().map(memory_key).collect::<std::collections::HashSet<_>>();
+        self.stopped.retain(|key, _| known.contains(key));
+        self.budget.iter_mut().for_each(Budget::reset);
         self.set = set;
+    }
+
+    /// Measures rules from now on, and stops those that cost too much: one detection says so, of the rule
+    /// [`crate::budget::RULE_STOPPED`].
+    pub fn limit(&mut self, stopwatch: Stopwatch, limits: Limits) {
+        self.budget = Some(Budget::new(stopwatch, limits));
+    }
+
+    /// The rules that were stopped, by id, and why.
+    pub fn stopped(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.stopped.iter().map(|((id, _), why)| (id.as_str(), why.as_str()))
+    }
+
+    /// Lets a rule take part again; whether it was stopped.
+    pub fn enable(&mut self, rule_id: &str) -> bool {
+        let before = self.stopped.len();
+        self.stopped.retain(|(id, _), _| id != rule_id);
+        self.stopped.len() < before
+    }
+
+    /// What the windows of each rule hold: its id, groups, and bytes.
+    pub fn held(&self) -> impl Iterator<Item = (&str, usize, usize)> {
+        let memories = self.tenants.values().flat_map(|tenant| &tenant.memories);
+        memories.map(|((id, _), memory)| (id.as_str(), memory.count(), memory.bytes()))
     }
 
     /// The rules in use.
@@ -216,7 +260,16 @@ impl Engine {
             if tenant.newest == i64::MIN || floor <= tenant.floor {
                 continue;
             }
-            let mut pass = Pass { set: &set, settings, name, counters: &mut self.counters, detections: Vec::new() };
+            let mut pass = Pass {
+                set: &set,
+                settings,
+                name,
+                counters: &mut self.counters,
+                stopped: &self.stopped,
+                meter: None,
+                forgotten: Vec::new(),
+                detections: Vec::new(),
+            };
             pass.correlations(tenant, None, floor, if has_ended { i64::MAX } else { floor });
             detections.append(&mut pass.detections);
         }
@@ -230,12 +283,31 @@ impl Engine {
         let tenant = self.tenants.entry(name.clone()).or_insert_with(Tenant::new);
         tenant.newest = tenant.newest.max(newest.min(now.0));
         let floor = tenant.floor.max(tenant.newest.saturating_sub(lateness));
-        let mut pass =
-            Pass { set: &set, settings: self.settings, name, counters: &mut self.counters, detections: Vec::new() };
-        let mut matches = Matches::new(&set, events);
+        let mut meter = self.budget.as_mut().and_then(|budget| budget.meter(events.len()));
+        let mut matches = Matches::measured(&set, events, &self.stopped, &mut meter);
+        let mut pass = Pass {
+            set: &set,
+            settings: self.settings,
+            name,
+            counters: &mut self.counters,
+            stopped: &self.stopped,
+            meter,
+            forgotten: Vec::new(),
+            detections: Vec::new(),
+        };
         pass.singles(tenant, &mut matches);
         pass.correlations(tenant, Some(&mut matches), floor, floor);
-        pass.detections
+        let Pass { meter, forgotten, mut detections, .. } = pass;
+        let Some(budget) = &mut self.budget else { return detections };
+        forgotten.into_iter().for_each(|(rule, events)| budget.forgot(rule, events));
+        for (rule, why) in budget.judge(meter) {
+            let Some(rule) = set.rules.get(rule) else { continue };
+            tenant.memories.remove(&memory_key(rule));
+            tenant.traces.patterns.remove(&memory_key(rule));
+            detections.push(budget::detection(name, &rule.info, &why, tenant.newest));
+            self.stopped.insert(memory_key(rule), why);
+        }
+        detections
     }
 }
 

@@ -6,6 +6,7 @@
 //! and the network: callers bring text, batches and the time.
 
 pub mod book;
+pub mod budget;
 pub mod diagnostic;
 pub mod engine;
 pub mod offline;

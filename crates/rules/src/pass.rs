@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use model::{Detection, Signal, TenantId, UnixNanos};
 
-use crate::column::Columns;
-use crate::correlate::{Firing, Losses};
+use crate::budget::{self, Meter, Stopped};
+use crate::column::{Columns, Interned};
+use crate::correlate::{self, Firing, Losses};
 use crate::engine::{RuleCounters, Settings, Tenant, memory_key};
 use crate::events::Events;
 use crate::index::answers::Answers;
@@ -27,16 +28,29 @@ pub(crate) struct Matches<'b> {
 impl<'b> Matches<'b> {
     /// Evaluates every rule on single events.
     pub fn new(set: &'b RuleSet, events: &'b Events<'b>) -> Self {
+        Self::measured(set, events, &Stopped::new(), &mut None)
+    }
+
+    /// Evaluates the rules on single events that were not stopped, and measures them.
+    pub fn measured(
+        set: &'b RuleSet,
+        events: &'b Events<'b>,
+        stopped: &Stopped,
+        meter: &mut Option<Meter>,
+    ) -> Self {
         let index = set.index(events.signal);
         let mut columns = Columns::new(events.records, &set.plan, index.looks_everywhere());
-        let mut answers = Answers::new(set, index, &mut columns);
+        let mut answers = Answers::new(set, index, &mut columns, meter);
         let mut rows = HashMap::new();
         for number in answers.candidates() {
-            let Some(CompiledBody::Event(event)) = set.rules.get(number).map(|rule| &rule.body) else { continue };
+            let Some(rule) = set.rules.get(number).filter(|rule| !budget::is_stopped(stopped, rule)) else { continue };
+            let CompiledBody::Event(event) = &rule.body else { continue };
+            let started = meter.as_ref().map(Meter::read);
             let found = event.expression.rows(columns.len(), &mut |atom| answers.rows(atom, &mut columns));
             if let Some(found) = found {
                 rows.insert(number, found.rows().filter(|row| *row < events.len()).collect());
             }
+            charge(meter, number, started);
         }
         Self { events, columns, rows }
     }
@@ -48,8 +62,20 @@ pub(crate) struct Pass<'r> {
     pub settings: Settings,
     pub name: &'r TenantId,
     pub counters: &'r mut BTreeMap<String, RuleCounters>,
+    /// Rules that take no part.
+    pub stopped: &'r Stopped,
+    pub meter: Option<Meter>,
+    /// Rules and how many events their windows forgot because they take too many bytes.
+    pub forgotten: Vec<(usize, u64)>,
     /// What was found.
     pub detections: Vec<Detection>,
+}
+
+/// Charges a rule with the time since its work began.
+fn charge(meter: &mut Option<Meter>, rule: usize, started: Option<u64>) {
+    if let (Some(meter), Some(started)) = (meter, started) {
+        meter.charge_since(rule, started);
+    }
 }
 
 impl Pass<'_> {
@@ -66,6 +92,7 @@ impl Pass<'_> {
             let rule = &set.rules[number];
             let CompiledBody::Event(event) = &rule.body else { continue };
             let rows = matches.rows[&number].clone();
+            let started = self.meter.as_ref().map(Meter::read);
             self.counters(rule).matched += rows.len() as u64;
             if rule.silent {
                 continue;
@@ -79,6 +106,7 @@ impl Pass<'_> {
             for row in rows.into_iter().take(limit) {
                 self.single(tenant, rule, event, matches, row);
             }
+            charge(&mut self.meter, number, started);
         }
     }
 
@@ -143,18 +171,15 @@ impl Pass<'_> {
         for number in &set.order {
             let rule = &set.rules[*number];
             let CompiledBody::Correlation(correlation) = &rule.body else { continue };
-            let (firings, losses) = match correlation.trace {
-                Some(_) => self.traced(tenant, rule, correlation, matches.as_deref_mut(), trace_floor),
-                None => self.windowed(tenant, rule, correlation, matches.as_deref_mut(), &fired, floor),
-            };
-            let counters = self.counters(rule);
-            counters.late += losses.late;
-            counters.evicted += losses.evicted;
-            counters.limited += losses.limited;
-            counters.matched += firings.len() as u64;
-            if !rule.silent {
-                firings.iter().for_each(|firing| self.alert(&mut tenant.mute, rule, correlation, firing));
+            if budget::is_stopped(self.stopped, rule) {
+                continue;
             }
+            let started = self.meter.as_ref().map(Meter::read);
+            let firings = match correlation.trace {
+                Some(_) => self.traced(tenant, rule, correlation, matches.as_deref_mut(), trace_floor),
+                None => self.windowed(tenant, *number, correlation, matches.as_deref_mut(), &fired, floor),
+            };
+            charge(&mut self.meter, *number, started);
             if rule.referred {
                 fired.insert(*number, firings);
             }
@@ -169,22 +194,31 @@ impl Pass<'_> {
         tenant.mute.prune(tenant.floor);
     }
 
-    /// Feeds and settles a correlation over windows.
+    fn lost(&mut self, rule: &Compiled, losses: Losses) {
+        let counters = self.counters(rule);
+        counters.late += losses.late;
+        counters.evicted += losses.evicted;
+        counters.limited += losses.limited;
+    }
+
+    /// Feeds and settles a correlation over windows. Evidence is gathered of what is told to somebody: an alert that is
+    /// not held back, or another correlation.
     fn windowed(
-        &self,
+        &mut self,
         tenant: &mut Tenant,
-        rule: &Compiled,
+        number: usize,
         correlation: &CompiledCorrelation,
         mut matches: Option<&mut Matches<'_>>,
         fired: &HashMap<usize, Vec<Firing>>,
         floor: i64,
-    ) -> (Vec<Firing>, Losses) {
+    ) -> Vec<Firing> {
+        let rule = &self.set.rules[number];
         let bounds = self.settings.bounds();
         let mut memory = tenant.memories.remove(&memory_key(rule)).unwrap_or_default();
         let mut losses = Losses::default();
         for (position, feed) in correlation.feeds.iter().enumerate() {
-            let mut insert = |values: &[Arc<str>], event: Kept| {
-                memory.insert(correlation, bounds, values, event, tenant.floor, &mut losses);
+            let mut insert = |group: (&str, &[&str]), event: Kept| {
+                memory.insert(correlation, bounds, group, event, tenant.floor, &mut losses);
             };
             match (&self.set.rules[feed.rule].body, matches.as_deref_mut()) {
                 (CompiledBody::Event(_), Some(matches)) => feed_rows(feed, position, matches, &mut insert),
@@ -195,9 +229,28 @@ impl Pass<'_> {
                 }
             }
         }
-        let firings = memory.settle(correlation, bounds, floor);
+        let found = memory.settle(correlation, floor);
+        self.counters(rule).matched += found.len() as u64;
+        let mut firings = Vec::new();
+        for found in &found {
+            let is_told = !rule.silent
+                && !self.is_held_back(&mut tenant.mute, rule, correlation, found.at(), memory.group(found));
+            if !is_told && !rule.referred {
+                continue;
+            }
+            let firing = memory.fire(correlation, bounds, found);
+            if is_told {
+                self.alert(rule, correlation, &firing);
+            }
+            if rule.referred {
+                firings.push(firing);
+            }
+        }
+        memory.end(correlation, bounds, floor, &mut losses);
+        self.lost(rule, losses);
+        self.forgotten.push((number, losses.crowded));
         tenant.memories.insert(memory_key(rule), memory);
-        (firings, losses)
+        firings
     }
 
     /// Takes the spans of a batch into their traces; how many were left out.
@@ -229,13 +282,13 @@ impl Pass<'_> {
 
     /// Marks the steps of a pattern in the traces of a batch, and judges what can be judged.
     fn traced(
-        &self,
+        &mut self,
         tenant: &mut Tenant,
         rule: &Compiled,
         correlation: &CompiledCorrelation,
         matches: Option<&mut Matches<'_>>,
         floor: i64,
-    ) -> (Vec<Firing>, Losses) {
+    ) -> Vec<Firing> {
         let mut losses = Losses::default();
         let key = memory_key(rule);
         let matches = matches.filter(|matches| matches.events.signal != Some(Signal::Logs));
@@ -261,21 +314,38 @@ impl Pass<'_> {
             }
         }
         let firings = tenant.traces.settle(&key, correlation, self.settings.trace_bounds(), floor, &mut losses);
-        (firings, losses)
-    }
-
-    fn alert(&mut self, mute: &mut Mute, rule: &Compiled, correlation: &CompiledCorrelation, firing: &Firing) {
-        if self.settings.suppress {
-            let for_nanos = rule.suppress.as_ref().map_or(correlation.span_nanos, |suppress| suppress.for_nanos);
-            let all: Vec<usize> = (0..firing.group.len()).collect();
-            let by = if correlation.by.is_empty() { &all } else { &correlation.by };
-            let key =
-                mute_key(rule, by.iter().filter_map(|position| firing.group.get(*position).map(|value| &**value)));
-            if mute.is_repeat(key, firing.at, for_nanos) {
-                self.counters(rule).suppressed += 1;
-                return;
+        self.lost(rule, losses);
+        self.counters(rule).matched += firings.len() as u64;
+        for firing in firings.iter().filter(|_| !rule.silent) {
+            if !self.is_held_back(&mut tenant.mute, rule, correlation, firing.at, &firing.group) {
+                self.alert(rule, correlation, firing);
             }
         }
+        firings
+    }
+
+    /// Whether an alert repeats one that was raised lately; it is remembered when it does not.
+    fn is_held_back(
+        &mut self,
+        mute: &mut Mute,
+        rule: &Compiled,
+        correlation: &CompiledCorrelation,
+        at: i64,
+        group: &[Arc<str>],
+    ) -> bool {
+        if !self.settings.suppress {
+            return false;
+        }
+        let for_nanos = rule.suppress.as_ref().map_or(correlation.span_nanos, |suppress| suppress.for_nanos);
+        let all: Vec<usize> = (0..group.len()).collect();
+        let by = if correlation.by.is_empty() { &all } else { &correlation.by };
+        let key = mute_key(rule, by.iter().filter_map(|position| group.get(*position).map(|value| &**value)));
+        let is_repeat = mute.is_repeat(key, at, for_nanos);
+        self.counters(rule).suppressed += u64::from(is_repeat);
+        is_repeat
+    }
+
+    fn alert(&mut self, rule: &Compiled, correlation: &CompiledCorrelation, firing: &Firing) {
         self.counters(rule).detections += 1;
         let named = |fold: fn(&str) -> String| -> Vec<(String, String)> {
             correlation.group_by.iter().zip(&firing.group).map(|(name, value)| (name.clone(), fold(value))).collect()
@@ -303,35 +373,71 @@ impl Pass<'_> {
     }
 }
 
+/// Takes an event of a group, which is named by its identity and the values of its keys.
+type Insert<'i> = dyn FnMut((&str, &[&str]), Kept) + 'i;
+
 /// Hands the rows of a rule to a correlation. A row without one of the keys is not counted.
-fn feed_rows(feed: &Feed, position: usize, matches: &mut Matches<'_>, insert: &mut impl FnMut(&[Arc<str>], Kept)) {
+fn feed_rows(feed: &Feed, position: usize, matches: &mut Matches<'_>, insert: &mut Insert<'_>) {
     let Some(rows) = matches.rows.get(&feed.rule) else { return };
     for field in feed.keys.iter().chain(&feed.values) {
         matches.columns.field(*field);
     }
-    let texts = |fields: &[usize], row: usize| -> Option<Vec<&str>> {
-        fields.iter().map(|field| matches.columns.ready(*field)?.text(row)).collect()
+    let columns = &matches.columns;
+    let fields = |numbers: &[usize]| -> Option<Vec<&Interned<'_>>> {
+        numbers.iter().map(|number| columns.ready(*number)).collect()
     };
+    let (Some(keys), Some(values)) = (fields(&feed.keys), fields(&feed.values)) else { return };
+    let mut known = Values::default();
+    let (mut key, mut group): (String, Vec<&str>) = (String::new(), Vec::new());
     for row in rows {
-        let Some(keys) = texts(&feed.keys, *row) else { continue };
-        let keys: Vec<Arc<str>> = keys.into_iter().map(Arc::from).collect();
-        let value = texts(&feed.values, *row).filter(|values| !values.is_empty());
-        let value = value.map(|values| Arc::from(values.join("\u{1f}")));
+        group.clear();
+        group.extend(keys.iter().filter_map(|field| field.text(*row)));
+        if group.len() < keys.len() {
+            continue;
+        }
+        correlate::fold_into(&mut key, &group);
+        let value = known.of(&values, *row);
         let events = Arc::from([matches.events.id(*row)]);
-        insert(&keys, Kept { at: matches.events.time(*row), rule: position, value, events });
+        insert((&key, &group), Kept { at: matches.events.time(*row), rule: position, value, events });
+    }
+}
+
+/// The values of a batch that are remembered, each text once.
+#[derive(Default)]
+struct Values {
+    by_cell: Vec<Option<Arc<str>>>,
+}
+
+impl Values {
+    /// The value of a row: those of several fields together.
+    fn of(&mut self, fields: &[&Interned<'_>], row: usize) -> Option<Arc<str>> {
+        if let [field] = fields {
+            let cell = field.key(row)?;
+            if self.by_cell.len() <= cell {
+                self.by_cell.resize(field.cells().len().max(cell + 1), None);
+            }
+            let known = &mut self.by_cell[cell];
+            if known.is_none() {
+                *known = field.text(row).map(Arc::from);
+            }
+            return known.clone();
+        }
+        let texts: Option<Vec<&str>> = fields.iter().map(|field| field.text(row)).collect();
+        texts.filter(|texts| !texts.is_empty()).map(|texts| Arc::from(texts.join("\u{1f}")))
     }
 }
 
 /// Hands the firings of one correlation to another.
-fn feed_firings(feed: &Feed, position: usize, firings: &[Firing], insert: &mut impl FnMut(&[Arc<str>], Kept)) {
+fn feed_firings(feed: &Feed, position: usize, firings: &[Firing], insert: &mut Insert<'_>) {
     for firing in firings {
-        let pick = |fields: &[usize]| -> Vec<Arc<str>> {
-            fields.iter().filter_map(|field| firing.group.get(*field).cloned()).collect()
+        let pick = |fields: &[usize]| -> Vec<&str> {
+            fields.iter().filter_map(|field| firing.group.get(*field).map(|value| &**value)).collect()
         };
-        let values = pick(&feed.values);
+        let (group, values) = (pick(&feed.keys), pick(&feed.values));
         let value = (!values.is_empty()).then(|| Arc::from(values.join("\u{1f}")));
         let events = Arc::clone(&firing.events);
-        insert(&pick(&feed.keys), Kept { at: firing.at, rule: position, value, events });
+        let key = correlate::key_of(&group);
+        insert((&key, &group), Kept { at: firing.at, rule: position, value, events });
     }
 }
 

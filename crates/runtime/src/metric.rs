@@ -195,8 +195,20 @@ pub const DETECT_SECONDS: &str = "tracehound_detect_batch_seconds";
 pub const DETECT_CHECKPOINT_SECONDS: &str = "tracehound_detect_checkpoint_seconds";
 /// Events that came later than the allowed lateness. Label `rule`.
 pub const DETECT_LATE: &str = "tracehound_detect_late_events_total";
-/// Groups dropped because a rule reached its limit of state. Label `rule`.
-pub const DETECT_EVICTED: &str = "tracehound_detect_evicted_groups_total";
+/// Events forgotten before their time because a rule reached a limit of its state. Label `rule`.
+pub const DETECT_EVICTED: &str = "tracehound_detect_evicted_events_total";
+/// Events that matched a rule, or moments at which it fired. Label `rule`.
+pub const DETECT_MATCHED: &str = "tracehound_detect_matched_total";
+/// Detections held back as repeats. Label `rule`.
+pub const DETECT_SUPPRESSED: &str = "tracehound_detect_suppressed_total";
+/// Matches without a detection because one batch had too many, and verdicts given up. Label `rule`.
+pub const DETECT_LIMITED: &str = "tracehound_detect_limited_total";
+/// Groups that the windows of a rule hold. Label `rule`.
+pub const DETECT_STATE_GROUPS: &str = "tracehound_detect_state_groups";
+/// Bytes that they take; an estimate that errs upwards. Label `rule`.
+pub const DETECT_STATE_BYTES: &str = "tracehound_detect_state_bytes";
+/// Rules that are disabled because they cost more than they may.
+pub const DETECT_STOPPED: &str = "tracehound_detect_stopped_rules";
 /// Rules loaded. Label `state` (active, invalid).
 pub const RULES: &str = "tracehound_rules";
 

@@ -181,7 +181,8 @@ export interface RuleSummary {
   title: string;
   level: Level;
   kind: string;
-  status: 'active' | 'invalid';
+  status: 'active' | 'disabled' | 'invalid';
+  disabled_because?: string;
   file: string;
   version?: string | number;
   tags: string[];

@@ -26,7 +26,7 @@ function RuleRow({ rule }: { rule: RuleSummary }) {
     <Link to="/rules/$file" params={{ file: rule.file }} className={css.row} data-row>
       <span>
         <StateMark
-          state={rule.status === 'invalid' || wrong ? 'critical' : 'good'}
+          state={rule.status !== 'active' || wrong ? 'critical' : 'good'}
           text={rule.status === 'active' && wrong ? 'edited, invalid' : rule.status}
         />
       </span>
@@ -96,7 +96,7 @@ export function RulesPage() {
           aria-label="Status"
           placeholder="Any status"
           clearable
-          data={['active', 'invalid']}
+          data={['active', 'disabled', 'invalid']}
           value={search.status ?? null}
           onChange={(value) => set({ status: (value as RulesSearch['status']) ?? undefined })}
           w={116}

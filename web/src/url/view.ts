@@ -151,14 +151,14 @@ export function readAlerts(raw: RawSearch): AlertsSearch {
 export interface RulesSearch {
   q?: string;
   level?: (typeof LEVELS)[number];
-  status?: 'active' | 'invalid';
+  status?: 'active' | 'disabled' | 'invalid';
 }
 
 export function readRules(raw: RawSearch): RulesSearch {
   return {
     q: text(raw, 'q'),
     level: oneOf(raw, 'level', LEVELS),
-    status: oneOf(raw, 'status', ['active', 'invalid']),
+    status: oneOf(raw, 'status', ['active', 'disabled', 'invalid']),
   };
 }
 

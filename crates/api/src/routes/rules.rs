@@ -1,4 +1,4 @@
-//! Rule files: list, read, validate, save, delete.
+//! Rule files: list, read, validate, save, delete; rules: enable again.
 
 use access::{AuditEvent, Permission, Principal};
 use axum::Json as Answer;
@@ -30,6 +30,7 @@ pub(crate) fn routes(state: &ApiState) -> OpenApiRouter<ApiState> {
         .routes(guarded(state, read, routes!(validate_rule)))
         .routes(guarded(state, read, routes!(get_rule)))
         .routes(guarded(state, write, routes!(put_rule, delete_rule)))
+        .routes(guarded(state, write, routes!(enable_rule)))
 }
 
 /// A page.
@@ -134,6 +135,22 @@ async fn delete_rule(
     let (shelf, name) = (state.rules.clone(), file.clone());
     tokio::task::spawn_blocking(move || shelf.delete(&name, if_match.as_deref())).await??;
     record(&state, &caller, "rules.delete", &file, "").await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Let a rule take part again that was disabled because it cost too much.
+#[utoipa::path(post, path = "/rules/{file}/enable", tag = "rules", params(("file" = String, Path, description = "rule id")),
+    responses((status = 204), (status = "4XX", body = Document, content_type = "application/problem+json")))]
+async fn enable_rule(
+    State(state): State<ApiState>,
+    Caller(caller): Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    if !state.tally.enable(&id) {
+        let shown: String = id.chars().take(200).collect();
+        return Err(Problem::not_found(format!("no rule {shown:?} is disabled")).with_field("id"));
+    }
+    record(&state, &caller, "rules.enable", &id, "").await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

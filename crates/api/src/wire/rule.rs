@@ -46,8 +46,12 @@ pub(crate) struct Rule {
     pub level: String,
     /// `event`, `filter`, or the correlation type, as in `value_count`; `unknown` for a file that has never been valid.
     pub kind: String,
-    /// `active`: in force. `invalid`: its file has never been valid.
+    /// `active`: in force. `disabled`: it cost too much; edit it or enable it again. `invalid`: its file has never been
+    /// valid.
     pub status: &'static str,
+    /// Why it is disabled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disabled_because: Option<String>,
     /// The file it stands in.
     pub file: String,
     /// Hash of what the rule means; changes when an edit changes its verdicts.
@@ -113,12 +117,14 @@ pub(crate) struct RuleSaveRequest {
 impl Rule {
     /// A rule in force, or that would be.
     pub(crate) fn of(rule: &rules::RuleSummary, tally: &Tally, diagnostics: &[Diagnostic]) -> Self {
+        let disabled_because = tally.stopped(&rule.info.id);
         Self {
             id: rule.info.id.clone(),
             title: rule.info.title.clone(),
             level: rule.info.level.to_string(),
             kind: rule.kind.to_owned(),
-            status: "active",
+            status: if disabled_because.is_some() { "disabled" } else { "active" },
+            disabled_because,
             file: rule.file.clone(),
             version: rule.info.version.clone(),
             tags: rule.info.tags.clone(),
@@ -142,6 +148,7 @@ impl Rule {
             level: model::Severity::default().to_string(),
             kind: "unknown".to_owned(),
             status: "invalid",
+            disabled_because: None,
             file: file.name.clone(),
             version: String::new(),
             tags: Vec::new(),

@@ -69,6 +69,7 @@ async fn the_document_names_the_routes_people_were_promised() {
         "post /api/v1/rules/validate",
         "put /api/v1/rules/{file}",
         "delete /api/v1/rules/{file}",
+        "post /api/v1/rules/{file}/enable",
         "get /api/v1/alerts",
         "get /api/v1/alerts/{id}",
         "post /api/v1/alerts/{id}/status",

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -34,7 +35,7 @@ pub struct Group {
     fired: Vec<bool>,
     sliding: Option<Sliding>,
     crowd: Option<Crowd>,
-    /// The earliest event that waits for the watermark; `i64::MAX` when none does.
+    /// When the earliest of its events that wait is judged; `i64::MAX` when none waits.
     pub due: i64,
     /// The earliest event since the last verdict; `i64::MAX` when there is none.
     pub news: i64,
@@ -48,13 +49,29 @@ pub struct Moment {
     pub at: i64,
     pub finding: Finding,
     /// The events of its window, by position in the group.
-    pub window: std::ops::Range<usize>,
+    pub window: Range<usize>,
+    /// How many events of the store they stand for.
+    pub events: usize,
 }
 
 struct Sliding {
     window: Box<dyn Window>,
     start: usize,
     end: usize,
+    /// How many events of the store are in it.
+    events: usize,
+}
+
+impl Sliding {
+    fn enter(&mut self, kept: &Kept) {
+        self.window.enter(kept);
+        self.events += kept.events.len();
+    }
+
+    fn leave(&mut self, kept: &Kept) {
+        self.window.leave(kept);
+        self.events -= kept.events.len();
+    }
 }
 
 impl fmt::Debug for Sliding {
@@ -78,7 +95,7 @@ impl Group {
 
     /// Takes back the events of a checkpoint, in order, and the moments that have fired.
     pub fn restore(&mut self, kept: Vec<Kept>, fired: &[i64]) {
-        self.fired = kept.iter().map(|kept| fired.contains(&kept.at)).collect();
+        self.fired = kept.iter().map(|kept| fired.binary_search(&kept.at).is_ok()).collect();
         self.bytes = kept.iter().map(event_bytes).sum();
         self.kept = kept;
     }
@@ -97,7 +114,7 @@ impl Group {
                 sliding.start += 1;
                 sliding.end += 1;
             } else if place < sliding.end {
-                sliding.window.enter(&event);
+                sliding.enter(&event);
                 sliding.end += 1;
             }
         }
@@ -111,7 +128,7 @@ impl Group {
     pub fn forget(&mut self, count: usize) {
         if let Some(sliding) = &mut self.sliding {
             for kept in self.kept.get(sliding.start..sliding.end.min(count)).unwrap_or_default() {
-                sliding.window.leave(kept);
+                sliding.leave(kept);
             }
             sliding.start = sliding.start.saturating_sub(count);
             sliding.end = sliding.end.saturating_sub(count);
@@ -178,7 +195,7 @@ impl Group {
         let inside = self.kept.get(window.clone()).filter(|inside| !inside.is_empty())?;
         let finding = sliding.window.look(inside)?;
         let is_met = rule.condition.bounds.iter().all(|(relation, bound)| relation.holds(finding.metric, *bound));
-        is_met.then_some(Moment { at: moment, finding, window })
+        is_met.then_some(Moment { at: moment, finding, window, events: sliding.events })
     }
 
     fn is_repeat(&mut self, place: usize, event: &Kept) -> bool {
@@ -219,29 +236,29 @@ fn slide<'g>(
         let inside = kept.get(sliding.start..sliding.end).unwrap_or_default();
         inside.first().is_some_and(|first| first.at <= moment) && inside.last().is_some_and(|last| last.at >= since)
     };
-    let sliding = match sliding {
-        Some(sliding) if overlaps(sliding) => sliding,
-        other => {
-            let start = kept.partition_point(|kept| kept.at < since);
-            other.insert(Sliding { window: (rule.kind.open)(&rule.condition, rule.feeds.len()), start, end: start })
-        }
-    };
-    let Sliding { window, start, end } = &mut *sliding;
-    while let Some(next) = kept.get(*end).filter(|next| next.at <= moment) {
-        window.enter(next);
-        *end += 1;
+    if !sliding.as_ref().is_some_and(overlaps) {
+        *sliding = None;
     }
-    while let Some(last) = kept[*start..*end].last().filter(|last| last.at > moment) {
-        window.leave(last);
-        *end -= 1;
+    let sliding = sliding.get_or_insert_with(|| {
+        let start = kept.partition_point(|kept| kept.at < since);
+        let window = (rule.kind.open)(&rule.condition, rule.feeds.len());
+        Sliding { window, start, end: start, events: 0 }
+    });
+    while let Some(next) = kept.get(sliding.end).filter(|next| next.at <= moment) {
+        sliding.enter(next);
+        sliding.end += 1;
     }
-    while let Some(before) = kept[..*start].last().filter(|before| before.at >= since) {
-        window.enter(before);
-        *start -= 1;
+    while let Some(last) = kept[sliding.start..sliding.end].last().filter(|last| last.at > moment) {
+        sliding.leave(last);
+        sliding.end -= 1;
     }
-    while let Some(first) = kept[*start..*end].first().filter(|first| first.at < since) {
-        window.leave(first);
-        *start += 1;
+    while let Some(before) = kept[..sliding.start].last().filter(|before| before.at >= since) {
+        sliding.enter(before);
+        sliding.start -= 1;
+    }
+    while let Some(first) = kept[sliding.start..sliding.end].first().filter(|first| first.at < since) {
+        sliding.leave(first);
+        sliding.start += 1;
     }
     sliding
 }

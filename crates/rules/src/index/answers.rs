@@ -8,6 +8,7 @@ use super::field::{Desk, FieldIndex};
 use super::{Index, Place};
 use crate::atom::Cell;
 use crate::bits::Bits;
+use crate::budget::Meter;
 use crate::column::Columns;
 use crate::expression::Rows;
 use crate::set::RuleSet;
@@ -28,10 +29,11 @@ pub struct Answers<'s> {
 }
 
 impl<'s> Answers<'s> {
-    /// Asks every value of a batch what it satisfies.
-    pub fn new(set: &'s RuleSet, index: &'s Index, columns: &mut Columns<'_>) -> Self {
+    /// Asks every value of a batch what it satisfies. The time that expressions and globs take is charged to the rules
+    /// that ask for them.
+    pub fn new(set: &'s RuleSet, index: &'s Index, columns: &mut Columns<'_>, meter: &mut Option<Meter>) -> Self {
         let mut hits = Hits::new(set.atoms.len());
-        let mut desk = Desk::default();
+        let mut desk = Desk::with(meter.take());
         for field in columns.present() {
             let values = index.fields.get(&field);
             let presence = index.presence.get(&field);
@@ -50,6 +52,14 @@ impl<'s> Answers<'s> {
             let (cells, pairs) = columns.everything();
             hits.ask(asked, &cells, &mut desk);
             anywhere = Postings::new(cells.len(), &pairs);
+        }
+        let (taken, spent) = desk.clear();
+        *meter = taken;
+        for (atom, nanos) in spent {
+            let askers = index.checked.get(&atom).map(Vec::as_slice).unwrap_or_default();
+            for rule in askers {
+                meter.iter_mut().for_each(|meter| meter.charge(*rule, nanos / askers.len() as u64));
+            }
         }
         Self { set, index, hits, postings: HashMap::default(), anywhere, kept: HashMap::default() }
     }

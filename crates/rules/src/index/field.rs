@@ -1,7 +1,9 @@
 //! Every question of all rules about one field, answered for a value at once.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
+use foldhash::fast::RandomState;
 use regex::Regex;
 
 use super::literal;
@@ -9,6 +11,7 @@ use super::networks::Networks;
 use super::numbers::Numbers;
 use super::table::{Seen, Table};
 use crate::atom::{Anchor, AnyOf, Atom, Cell, Relation, Test};
+use crate::budget::Meter;
 use crate::pattern::Pattern;
 
 /// A question that a text can rule out but not answer.
@@ -56,6 +59,22 @@ pub struct Desk {
     cased: Seen,
     /// Checks to make of the value.
     due: Vec<u32>,
+    /// Measures checks, if they are measured.
+    meter: Option<Meter>,
+    /// What the checks of each atom took, in nanoseconds.
+    spent: HashMap<u32, u64, RandomState>,
+}
+
+impl Desk {
+    /// A desk at which checks are measured, if there is a meter.
+    pub fn with(meter: Option<Meter>) -> Self {
+        Self { meter, ..Self::default() }
+    }
+
+    /// The meter, and what the checks of each atom took, in nanoseconds.
+    pub fn clear(self) -> (Option<Meter>, HashMap<u32, u64, RandomState>) {
+        (self.meter, self.spent)
+    }
 }
 
 impl FieldIndex {
@@ -115,7 +134,7 @@ impl FieldIndex {
     /// The atoms that a value satisfies; some may be named more than once.
     pub fn find(&self, cell: &Cell<'_>, desk: &mut Desk, hit: &mut impl FnMut(u32)) {
         let text = cell.text();
-        let Desk { lower, folded, cased, due } = desk;
+        let Desk { lower, folded, cased, due, meter, spent } = desk;
         lower.clear();
         lower.push_str(text);
         lower.make_ascii_lowercase();
@@ -128,10 +147,13 @@ impl FieldIndex {
         due.sort_unstable();
         due.dedup();
         for check in due {
-            if let Some((atom, check)) = self.checks.get((*check & !CHECK) as usize)
-                && check.passes(cell, lower)
-            {
+            let Some((atom, check)) = self.checks.get((*check & !CHECK) as usize) else { continue };
+            let started = meter.as_ref().map(Meter::read);
+            if check.passes(cell, lower) {
                 hit(*atom);
+            }
+            if let (Some(meter), Some(started)) = (&*meter, started) {
+                *spent.entry(*atom).or_default() += meter.read().saturating_sub(started);
             }
         }
         if !self.numbers.is_empty() || !self.odd.is_empty() {

@@ -60,6 +60,8 @@ pub struct Index {
     waiting: Vec<Vec<usize>>,
     /// Rules without a witness, which are asked of every batch.
     always: Vec<usize>,
+    /// For each atom that needs more than a lookup, the rules that ask for it.
+    checked: HashMap<u32, Vec<usize>, RandomState>,
 }
 
 impl Index {
@@ -72,6 +74,7 @@ impl Index {
             presence: HashMap::default(),
             waiting: vec![Vec::new(); set.atoms.len()],
             always: Vec::new(),
+            checked: HashMap::default(),
         };
         for (number, rule) in set.rules.iter().enumerate() {
             let CompiledBody::Event(event) = &rule.body else { continue };
@@ -79,7 +82,7 @@ impl Index {
             if is_other {
                 continue;
             }
-            index.place(set, &event.expression);
+            index.place(set, &event.expression, number);
             match witness::of(&event.expression, &|atom| witness::rarity(&set.atoms[atom])) {
                 Some(atoms) => atoms.into_iter().for_each(|atom| index.waiting[atom].push(number)),
                 None => index.always.push(number),
@@ -95,12 +98,24 @@ impl Index {
         self.anywhere.is_some()
     }
 
-    /// Gives every atom of an expression its place.
-    fn place(&mut self, set: &RuleSet, expression: &Expression<usize>) {
+    /// Gives every atom of a rule's expression its place.
+    fn place(&mut self, set: &RuleSet, expression: &Expression<usize>, rule: usize) {
         match expression {
-            Expression::Atom(atom) => self.place_atom(set, *atom),
-            Expression::All(parts) | Expression::Any(parts) => parts.iter().for_each(|part| self.place(set, part)),
-            Expression::Not(part) => self.place(set, part),
+            Expression::Atom(atom) => {
+                self.place_atom(set, *atom);
+                let is_checked = match &set.atoms[*atom].test {
+                    Test::Regex(_) => true,
+                    Test::AnyOf(any) => !any.globs.is_empty(),
+                    _ => false,
+                };
+                if is_checked {
+                    self.checked.entry(u32::try_from(*atom).unwrap_or(u32::MAX)).or_default().push(rule);
+                }
+            }
+            Expression::All(parts) | Expression::Any(parts) => {
+                parts.iter().for_each(|part| self.place(set, part, rule));
+            }
+            Expression::Not(part) => self.place(set, part, rule),
         }
     }
 
@@ -129,3 +144,6 @@ impl Index {
         };
     }
 }
+
+#[cfg(test)]
+mod tests;

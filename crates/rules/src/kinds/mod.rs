@@ -83,11 +83,11 @@ pub struct Kept {
     pub events: Arc<[EventId]>,
 }
 
-/// A window that slides over the events of one group, in order of time.
+/// A window that slides over the events of one group, forth and back: what it holds is a stretch of their order in time.
 pub trait Window {
-    /// An event enters at the end. Called in order of time.
+    /// An event enters: at the end, at the beginning, or, when it came late, in between.
     fn enter(&mut self, _event: &Kept) {}
-    /// The oldest event leaves. Called for every event that entered, in the same order.
+    /// The oldest or the newest event leaves.
     fn leave(&mut self, _event: &Kept) {}
     /// What there is to see in the window, whose events are given; `None` when there is nothing to measure.
     fn look(&self, window: &[Kept]) -> Option<Finding>;

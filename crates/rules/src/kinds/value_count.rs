@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use super::{Finding, Kept, Kind, Settles, Window};
 use crate::rule::Condition;
 
@@ -25,7 +27,7 @@ fn settles(condition: &Condition) -> Settles {
 
 /// How often each value is in the window.
 #[derive(Default)]
-struct ValueCount(HashMap<Arc<str>, usize>);
+struct ValueCount(HashMap<Arc<str>, usize, RandomState>);
 
 impl Window for ValueCount {
     fn enter(&mut self, event: &Kept) {

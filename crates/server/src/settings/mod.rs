@@ -243,11 +243,14 @@ pub struct Rules {
     pub dir: Option<PathBuf>,
     /// Batches waiting for the engine, all together; past it the engine reads from the log.
     pub queue_bytes: u64,
+    /// CPU that one rule may take for an event on average, in microseconds; one that takes more is disabled, and an alert
+    /// says so. 0 measures nothing.
+    pub cpu_limit_micros: u64,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { dir: None, queue_bytes: 64 << 20 }
+        Self { dir: None, queue_bytes: 64 << 20, cpu_limit_micros: 20 }
     }
 }
 

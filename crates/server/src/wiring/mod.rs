@@ -258,6 +258,7 @@ fn start_walkers(supervisor: &Supervisor, ground: &Ground, resolved: &Resolved) 
         checkpoint: CheckpointFile::open(&resolved.settings.server.data_dir.join(path::DETECT))?,
         clock: ground.clock.clone(),
         tally: ground.tally.clone(),
+        limits: share::rule_limits(resolved),
         proxies: Arc::clone(&resolved.trusted_proxies),
     });
     supervisor.start("detect", |stop| detector.run(stop));

@@ -27,6 +27,12 @@ pub(super) fn wal(resolved: &Resolved, keys: &KeyRing, floor: Lsn) -> wal::Setti
     }
 }
 
+/// What one rule may cost; `None` when nothing is to be measured.
+pub(super) fn rule_limits(resolved: &Resolved) -> Option<rules::budget::Limits> {
+    let nanos_per_event = resolved.settings.rules.cpu_limit_micros.saturating_mul(1_000);
+    (nanos_per_event > 0).then(|| rules::budget::Limits { nanos_per_event, ..Default::default() })
+}
+
 /// Settings of the lake.
 pub(super) fn lake(resolved: &Resolved, keys: &KeyRing) -> lake::Settings {
     let lake = &resolved.settings.lake;
