@@ -120,7 +120,9 @@ impl Detector {
             }
             self.take_rules();
             for rule in self.parts.tally.take_enabled() {
-                self.engines.values_mut().for_each(|engine| drop(engine.enable(&rule)));
+                for engine in self.engines.values_mut() {
+                    engine.enable(&rule);
+                }
             }
             self.catch_up(&stop).await;
             if ticked {

@@ -124,7 +124,10 @@ impl Budget {
                 over.push((*rule, format!("it takes {spent:.1} us of CPU for an event, {allowed:.1} are allowed")));
             } else if cost.forgotten > over_events.saturating_mul(SAMPLED_EVERY * forgotten_percent) / 100 {
                 let (forgotten, events) = (cost.forgotten, self.events);
-                over.push((*rule, format!("its state does not fit: {forgotten} of {events} events were forgotten early")));
+                over.push((
+                    *rule,
+                    format!("its state does not fit: {forgotten} of {events} events were forgotten early"),
+                ));
             }
         }
         self.costs.retain(|rule, _| over.iter().all(|(stopped, _)| stopped != rule));

@@ -142,9 +142,11 @@ impl<'b> Filler<'b> {
 
     fn fill_slot(&mut self, slot: &Slot<'b>) {
         let rows = slot.rows.iter().map(|(row, entry)| (*row as usize, *entry as usize));
-        self.fill_numbered(rows, slot.entries.len(), |filler, entry| match attribute::parse_entry(slot.entries[entry]) {
-            None | Some((_, Value::Empty)) => Keys { first: ABSENT, others: Vec::new() },
-            Some((_, value)) => filler.keys(value),
+        self.fill_numbered(rows, slot.entries.len(), |filler, entry| {
+            match attribute::parse_entry(slot.entries[entry]) {
+                None | Some((_, Value::Empty)) => Keys { first: ABSENT, others: Vec::new() },
+                Some((_, value)) => filler.keys(value),
+            }
         });
     }
 
@@ -368,8 +370,9 @@ impl<'b> Columns<'b> {
                     let column = self.by_name.get(name).and_then(|column| column.as_primitive_opt::<Int8Type>());
                     if let Some(numbers) = column {
                         let rows = numbers.values().iter().copied().enumerate();
-                        filler.fill(rows, |filler, number| {
-                            Keys { first: filler.key(naming.name(number)), others: Vec::new() }
+                        filler.fill(rows, |filler, number| Keys {
+                            first: filler.key(naming.name(number)),
+                            others: Vec::new(),
                         });
                     }
                 }

@@ -32,12 +32,7 @@ impl<'b> Matches<'b> {
     }
 
     /// Evaluates the rules on single events that were not stopped, and measures them.
-    pub fn measured(
-        set: &'b RuleSet,
-        events: &'b Events<'b>,
-        stopped: &Stopped,
-        meter: &mut Option<Meter>,
-    ) -> Self {
+    pub fn measured(set: &'b RuleSet, events: &'b Events<'b>, stopped: &Stopped, meter: &mut Option<Meter>) -> Self {
         let index = set.index(events.signal);
         let mut columns = Columns::new(events.records, &set.plan, index.looks_everywhere());
         let mut answers = Answers::new(set, index, &mut columns, meter);

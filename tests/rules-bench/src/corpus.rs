@@ -66,10 +66,17 @@ fn vary(original: &Map<String, Json>, number: u64, dice: &mut Dice) -> Map<Strin
             ("EventRecordID", _) => *value = number.into(),
             ("ProcessID" | "ProcessId" | "ThreadID" | "ParentProcessId", _) => *value = (pid + dice.below(500)).into(),
             ("SystemTime" | "UtcTime" | "CreationUtcTime", _) => {
-                *value = format!("2026-01-01 00:{:02}:{:02}.{:03}", number / 60_000 % 60, number / 1_000 % 60, number % 1_000).into();
+                *value = format!(
+                    "2026-01-01 00:{:02}:{:02}.{:03}",
+                    number / 60_000 % 60,
+                    number / 1_000 % 60,
+                    number % 1_000
+                )
+                .into();
             }
             ("ProcessGuid" | "ParentProcessGuid" | "LogonGuid", _) => {
-                *value = format!("0197231E-{:04X}-6934-{:04X}-01000000{:04X}", number >> 16, number & 0xffff, pid).into();
+                *value =
+                    format!("0197231E-{:04X}-6934-{:04X}-01000000{:04X}", number >> 16, number & 0xffff, pid).into();
             }
             ("Computer", _) => *value = format!("host-{host:02}.example").into(),
             ("CommandLine" | "ParentCommandLine", Json::String(text)) if is_unique => {

@@ -59,14 +59,22 @@ fn compile(rules: usize) -> Result<Arc<RuleSet>> {
         writeln!(text, "title: rule {number}\nname: r{number}\nlogsource: {{product: otel, category: span}}")?;
         writeln!(text, "detection: {{s: {selection}, condition: s}}\n---")?;
         if number % 10 == 0 {
-            writeln!(text, "title: count {number}\nname: c{number}\ncorrelation: {{type: event_count, rules: [r{number}], group-by: [client.address], timespan: 5m, condition: {{gte: 5}}}}\n---")?;
+            writeln!(
+                text,
+                "title: count {number}\nname: c{number}\ncorrelation: {{type: event_count, rules: [r{number}], group-by: [client.address], timespan: 5m, condition: {{gte: 5}}}}\n---"
+            )?;
         }
     }
     let mut book = RuleBook::new();
     let files: Vec<(String, String)> = text
         .split("title: rule ")
         .filter(|part| !part.trim().is_empty())
-        .map(|part| (part.lines().next().unwrap_or_default().to_owned(), format!("title: rule {}", part.trim_end_matches("---\n"))))
+        .map(|part| {
+            (
+                part.lines().next().unwrap_or_default().to_owned(),
+                format!("title: rule {}", part.trim_end_matches("---\n")),
+            )
+        })
         .collect();
     let faults = book.update_all(files.iter().map(|(file, text)| (file.as_str(), text.as_str())));
     anyhow::ensure!(faults.is_empty(), "{:?}", faults.first());

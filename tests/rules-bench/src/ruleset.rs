@@ -18,7 +18,8 @@ pub fn cases() -> Option<PathBuf> {
 }
 
 fn root() -> PathBuf {
-    std::env::var_os("TRACEHOUND_ROOT").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."), PathBuf::from)
+    std::env::var_os("TRACEHOUND_ROOT")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."), PathBuf::from)
 }
 
 impl Texts {

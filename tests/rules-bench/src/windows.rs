@@ -22,13 +22,48 @@ const LATER: UnixNanos = UnixNanos(i64::MAX);
 
 /// What one row is about: its name, groups, values, the correlation.
 const ROWS: [(&str, u64, u64, &str); 7] = [
-    ("value_count, 4 groups of 1,000 values, never fires", 4, 1_000, "{type: value_count, rules: [seen], group-by: [session.id], timespan: 10m, condition: {field: client.address, gte: 5000}}"),
-    ("value_count, 4 groups of 1,000 values, fires at every event", 4, 1_000, "{type: value_count, rules: [seen], group-by: [session.id], timespan: 10m, condition: {field: client.address, gte: 20}}"),
-    ("value_count, 4 groups of a million values", 4, 1_000_000, "{type: value_count, rules: [seen], group-by: [session.id], timespan: 10m, condition: {field: client.address, gte: 2000000}}"),
-    ("value_count, 1,000 groups of 100 values", 1_000, 100, "{type: value_count, rules: [seen], group-by: [session.id], timespan: 10m, condition: {field: client.address, gte: 200}}"),
-    ("value_count, a million groups", 1_000_000, 100, "{type: value_count, rules: [seen], group-by: [session.id], timespan: 10m, condition: {field: client.address, gte: 200}}"),
-    ("event_count, 4 groups, fires at every event", 4, 1_000, "{type: event_count, rules: [seen], group-by: [session.id], timespan: 10m, condition: {gte: 100}}"),
-    ("event_count, 4 groups, waits for the watermark", 4, 1_000, "{type: event_count, rules: [seen], group-by: [session.id], timespan: 1s, condition: {lt: 3}}"),
+    (
+        "value_count, 4 groups of 1,000 values, never fires",
+        4,
+        1_000,
+        "{type: value_count, rules: [seen], group-by: [session.id], timespan: 10m, condition: {field: client.address, gte: 5000}}",
+    ),
+    (
+        "value_count, 4 groups of 1,000 values, fires at every event",
+        4,
+        1_000,
+        "{type: value_count, rules: [seen], group-by: [session.id], timespan: 10m, condition: {field: client.address, gte: 20}}",
+    ),
+    (
+        "value_count, 4 groups of a million values",
+        4,
+        1_000_000,
+        "{type: value_count, rules: [seen], group-by: [session.id], timespan: 10m, condition: {field: client.address, gte: 2000000}}",
+    ),
+    (
+        "value_count, 1,000 groups of 100 values",
+        1_000,
+        100,
+        "{type: value_count, rules: [seen], group-by: [session.id], timespan: 10m, condition: {field: client.address, gte: 200}}",
+    ),
+    (
+        "value_count, a million groups",
+        1_000_000,
+        100,
+        "{type: value_count, rules: [seen], group-by: [session.id], timespan: 10m, condition: {field: client.address, gte: 200}}",
+    ),
+    (
+        "event_count, 4 groups, fires at every event",
+        4,
+        1_000,
+        "{type: event_count, rules: [seen], group-by: [session.id], timespan: 10m, condition: {gte: 100}}",
+    ),
+    (
+        "event_count, 4 groups, waits for the watermark",
+        4,
+        1_000,
+        "{type: event_count, rules: [seen], group-by: [session.id], timespan: 1s, condition: {lt: 3}}",
+    ),
 ];
 
 /// Prints a table.
@@ -65,7 +100,8 @@ fn run_one(set: &Arc<RuleSet>, batches: &[EventBatch]) -> (f64, Engine, usize) {
 
 fn compile(correlation: &str) -> Result<Arc<RuleSet>> {
     let silent = if correlation.is_empty() { "condition: s and not s" } else { "condition: s" };
-    let rule = format!("title: seen\nname: seen\ndetection: {{s: {{session.id|exists: true}}, {silent}}}\n{correlation}");
+    let rule =
+        format!("title: seen\nname: seen\ndetection: {{s: {{session.id|exists: true}}, {silent}}}\n{correlation}");
     let mut book = RuleBook::new();
     if let Err(faults) = book.update("bench.yml", &rule) {
         anyhow::bail!("{faults:?}");

@@ -105,10 +105,15 @@ fn a_window_that_slides_forth_and_back_holds_what_counting_anew_finds() {
         ] {
             let rule = rule(kind, relation, bound);
             let expected = counted(&rule, &events);
-            let only_moments = |found: &BTreeSet<(i64, String, u64)>| found.iter().map(|found| found.0).collect::<Vec<_>>();
+            let only_moments =
+                |found: &BTreeSet<(i64, String, u64)>| found.iter().map(|found| found.0).collect::<Vec<_>>();
             for batch in [1, 7, 1_000] {
                 let found = slid(&rule, &arrivals, batch, 1_000);
-                assert_eq!(only_moments(&found), only_moments(&expected), "{kind} {relation:?}, seed {seed}, batches of {batch}");
+                assert_eq!(
+                    only_moments(&found),
+                    only_moments(&expected),
+                    "{kind} {relation:?}, seed {seed}, batches of {batch}"
+                );
             }
             // in order, what is told is also what the window holds in the end
             let mut ordered = events.clone();

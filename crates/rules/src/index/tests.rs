@@ -43,9 +43,17 @@ fn pattern(dice: &mut Dice) -> Pattern {
 
 fn question(dice: &mut Dice) -> Test {
     match dice.below(6) {
-        0 => Test::Regex((0..=dice.below(2)).map(|_| regex::Regex::new(EXPRESSIONS[dice.below(12)]).expect("valid")).collect()),
+        0 => Test::Regex(
+            (0..=dice.below(2)).map(|_| regex::Regex::new(EXPRESSIONS[dice.below(12)]).expect("valid")).collect(),
+        ),
         1 => Test::Compare(Relation::ALL[dice.below(6)], [-1.0, 0.0, -0.0, 2.0, 10.0, f64::NAN][dice.below(6)]),
-        2 => Test::Cidr(["10.0.0.0/8", "10.1.0.0/16", "10.1.2.3/32", "::/0", "fd00::/8", "0.0.0.0/0"].into_iter().filter(|_| dice.below(2) == 0).map(|net| net.parse().expect("a network")).collect()),
+        2 => Test::Cidr(
+            ["10.0.0.0/8", "10.1.0.0/16", "10.1.2.3/32", "::/0", "fd00::/8", "0.0.0.0/0"]
+                .into_iter()
+                .filter(|_| dice.below(2) == 0)
+                .map(|net| net.parse().expect("a network"))
+                .collect(),
+        ),
         3 => Test::Exists,
         _ => {
             let patterns = (0..dice.below(4)).map(|_| pattern(dice)).collect();
@@ -58,7 +66,9 @@ fn question(dice: &mut Dice) -> Test {
 fn value(dice: &mut Dice) -> String {
     match dice.below(4) {
         0 => ["0", "-0", "2", " 2", "10", "1e1", "2.5", "nan", "1e400"][dice.below(9)].to_owned(),
-        1 => ["10.1.2.3", "10.200.0.1", "192.0.2.1", "fd00::1", "::ffff:10.1.2.3", " 10.1.2.3"][dice.below(6)].to_owned(),
+        1 => {
+            ["10.1.2.3", "10.200.0.1", "192.0.2.1", "fd00::1", "::ffff:10.1.2.3", " 10.1.2.3"][dice.below(6)].to_owned()
+        }
         2 => dice.text("abcABC", 9),
         _ => dice.text("aAbBcCk\u{212a}é*?1\n ", 9),
     }
@@ -93,7 +103,9 @@ fn every_question_is_answered_as_if_it_were_asked_alone() {
     for seed in 0..200 {
         let mut dice = Dice(seed);
         let atoms: Vec<Arc<Atom>> = (0..40)
-            .map(|_| Arc::new(Atom { field: Some("f".to_owned()), test: question(&mut dice), canonical: String::new() }))
+            .map(|_| {
+                Arc::new(Atom { field: Some("f".to_owned()), test: question(&mut dice), canonical: String::new() })
+            })
             .collect();
         let mut index = FieldIndex::default();
         atoms.iter().zip(0..).for_each(|(atom, number)| index.add(number, atom));

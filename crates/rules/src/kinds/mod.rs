@@ -84,7 +84,7 @@ pub struct Kept {
 }
 
 /// A window that slides over the events of one group, forth and back: what it holds is a stretch of their order in time.
-pub trait Window {
+pub trait Window: Send + Sync {
     /// An event enters: at the end, at the beginning, or, when it came late, in between.
     fn enter(&mut self, _event: &Kept) {}
     /// The oldest or the newest event leaves.
