@@ -3,12 +3,10 @@
 //! The window stays where the last verdict left it. For the next one it moves: events enter and leave at both its ends,
 //! so that a verdict costs what lies between two moments and not what the window holds.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
 use model::EventId;
 
 use crate::kinds::{Finding, Kept, Settles, Window};
@@ -16,8 +14,6 @@ use crate::set::CompiledCorrelation;
 
 /// A window over fewer events is not worth keeping: it is filled anew.
 const SLIDING_FROM: usize = 32;
-/// Events of one moment that are compared one by one; more are looked up.
-const CROWD: usize = 16;
 
 /// What an event takes in memory, in bytes, besides its value: its place, its identity, and its share of a window.
 pub const EVENT_BYTES: usize = 192;
@@ -30,11 +26,11 @@ pub struct Group {
     /// Identity: the values without regard to case.
     pub key: Arc<str>,
     pub values: Vec<Arc<str>>,
+    /// In order of time, then of identity, so that the order of arrival shows nowhere.
     pub kept: Vec<Kept>,
     /// For each event, whether its moment has fired; the first of a moment speaks for all.
     fired: Vec<bool>,
     sliding: Option<Sliding>,
-    crowd: Option<Crowd>,
     /// When the earliest of its events that wait is judged; `i64::MAX` when none waits.
     pub due: i64,
     /// The earliest event since the last verdict; `i64::MAX` when there is none.
@@ -80,11 +76,9 @@ impl fmt::Debug for Sliding {
     }
 }
 
-/// The events of one moment, when they are many.
-#[derive(Debug)]
-struct Crowd {
-    at: i64,
-    ids: HashSet<(usize, Arc<[EventId]>), RandomState>,
+/// What decides the order of events.
+fn order(kept: &Kept) -> (i64, &[EventId], usize) {
+    (kept.at, &kept.events, kept.rule)
 }
 
 impl Group {
@@ -103,12 +97,20 @@ impl Group {
     /// Puts an event into its place; `false` when it is there already, because a sender repeated a request.
     pub fn insert(&mut self, event: Kept) -> bool {
         let place = match self.kept.last() {
-            Some(last) if last.at > event.at => self.kept.partition_point(|kept| kept.at <= event.at),
+            Some(last) if order(last) >= order(&event) => {
+                self.kept.partition_point(|kept| order(kept) <= order(&event))
+            }
             _ => self.kept.len(),
         };
-        if self.is_repeat(place, &event) {
+        let before = place.checked_sub(1).and_then(|before| self.kept.get(before));
+        if before.is_some_and(|before| order(before) == order(&event)) {
             return false;
         }
+        // the first of a moment speaks for all of it
+        let is_second = before.is_some_and(|before| before.at == event.at);
+        let has_fired = !is_second
+            && self.kept.get(place).is_some_and(|after| after.at == event.at)
+            && self.fired.get(place).is_some_and(|fired| *fired);
         if let Some(sliding) = &mut self.sliding {
             if place <= sliding.start {
                 sliding.start += 1;
@@ -120,7 +122,7 @@ impl Group {
         }
         self.bytes += event_bytes(&event);
         self.kept.insert(place, event);
-        self.fired.insert(place, false);
+        self.fired.insert(place, has_fired);
         true
     }
 
@@ -135,9 +137,6 @@ impl Group {
         }
         self.fired.drain(..count);
         self.bytes -= self.kept.drain(..count).map(|kept| event_bytes(&kept)).sum::<usize>();
-        if self.crowd.as_ref().is_some_and(|crowd| self.kept.first().is_none_or(|first| first.at >= crowd.at)) {
-            self.crowd = None;
-        }
     }
 
     /// Forgets events before a moment, once they are half of all: each is moved once on average.
@@ -196,31 +195,6 @@ impl Group {
         let finding = sliding.window.look(inside)?;
         let is_met = rule.condition.bounds.iter().all(|(relation, bound)| relation.holds(finding.metric, *bound));
         is_met.then_some(Moment { at: moment, finding, window, events: sliding.events })
-    }
-
-    fn is_repeat(&mut self, place: usize, event: &Kept) -> bool {
-        let same_time = self.kept[..place].iter().rev().take_while(|kept| kept.at == event.at);
-        for (walked, kept) in same_time.enumerate() {
-            if walked == CROWD {
-                return self.is_in_crowd(place, event);
-            }
-            if kept.rule == event.rule && kept.events == event.events {
-                return true;
-            }
-        }
-        false
-    }
-
-    fn is_in_crowd(&mut self, place: usize, event: &Kept) -> bool {
-        let same_time = || self.kept[..place].iter().rev().take_while(|kept| kept.at == event.at);
-        let crowd = match &mut self.crowd {
-            Some(crowd) if crowd.at == event.at => crowd,
-            other => {
-                let ids = same_time().map(|kept| (kept.rule, Arc::clone(&kept.events))).collect();
-                other.insert(Crowd { at: event.at, ids })
-            }
-        };
-        !crowd.ids.insert((event.rule, Arc::clone(&event.events)))
     }
 }
 

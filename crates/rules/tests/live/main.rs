@@ -1,5 +1,7 @@
 //! The engine over stored columns, as the server runs it.
 
+mod random;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
