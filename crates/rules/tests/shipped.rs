@@ -49,3 +49,39 @@ fn rules_that_raise_alerts_say_what_to_do_about_them() {
         }
     }
 }
+
+/// The fenced YAML of a text in Markdown.
+fn examples(markdown: &str) -> Vec<String> {
+    let mut examples: Vec<String> = Vec::new();
+    let mut is_inside = false;
+    for line in markdown.lines() {
+        match line {
+            "```yaml" => {
+                is_inside = true;
+                examples.push(String::new());
+            }
+            "```" => is_inside = false,
+            _ if is_inside => examples.last_mut().expect("one began").extend([line, "\n"]),
+            _ => {}
+        }
+    }
+    examples
+}
+
+#[test]
+fn the_examples_of_the_guide_pass_their_own_tests() {
+    let guide = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/rules.md");
+    let examples = examples(&std::fs::read_to_string(guide).expect("the guide"));
+    assert!(examples.len() >= 10, "only {} examples", examples.len());
+    for (number, text) in (1..).zip(examples) {
+        let mut book = RuleBook::new();
+        let file = format!("example {number}");
+        book.update(&file, &text).unwrap_or_else(|faults| panic!("{file}: {faults:?}"));
+        let tests = book.run_tests(&file);
+        for test in &tests {
+            assert_eq!(test.outcome, Outcome::Passed, "{file}, line {}: {}", test.line, test.name);
+        }
+        let is_told = |outcome: &str| text.contains(&format!("expect: {outcome}\n"));
+        assert!(tests.len() >= 2 && is_told("match") && is_told("no_match"), "{file} needs tests of both outcomes");
+    }
+}
