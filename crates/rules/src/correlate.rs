@@ -278,7 +278,8 @@ impl Memory {
             self.remove(oldest);
         }
         let key: Arc<str> = key.into();
-        let group = Group::new(Arc::clone(&key), values.iter().map(|value| Arc::from(*value)).collect());
+        let value = |value: &&str| if **value == *key { Arc::clone(&key) } else { Arc::from(*value) };
+        let group = Group::new(Arc::clone(&key), values.iter().map(value).collect());
         self.bytes = self.bytes.saturating_add(bytes_of(&group));
         let place = match self.free.pop() {
             Some(place) => {

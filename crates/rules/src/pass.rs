@@ -97,10 +97,16 @@ impl Pass<'_> {
             }
             matches.columns.field(set.service);
             let limit = self.settings.detections_per_batch;
-            self.counters(rule).limited += rows.len().saturating_sub(limit) as u64;
+            let (told, limited) = (rows.len().min(limit) as u64, rows.len().saturating_sub(limit) as u64);
+            let before = self.detections.len();
             for row in rows.into_iter().take(limit) {
                 self.single(tenant, rule, event, matches, row);
             }
+            let detections = (self.detections.len() - before) as u64;
+            let counters = self.counters(rule);
+            counters.limited += limited;
+            counters.detections += detections;
+            counters.suppressed += told - detections;
             charge(&mut self.meter, number, started);
         }
     }
@@ -129,11 +135,9 @@ impl Pass<'_> {
                 suppress.for_nanos,
             )
         {
-            self.counters(rule).suppressed += 1;
             return;
         }
         let id = matches.events.id(row);
-        self.counters(rule).detections += 1;
         self.detections.push(Detection {
             id: Detection::derive_id(self.name, &rule.info, &group, &id.to_string()),
             tenant: self.name.clone(),

@@ -28,9 +28,9 @@ pub struct Group {
     pub values: Vec<Arc<str>>,
     /// In order of time, then of identity, so that the order of arrival shows nowhere.
     pub kept: Vec<Kept>,
-    /// For each event, whether its moment has fired; the first of a moment speaks for all.
+    /// For each event, whether its moment has fired; the first of a moment speaks for all. Empty when none has.
     fired: Vec<bool>,
-    sliding: Option<Sliding>,
+    sliding: Option<Box<Sliding>>,
     /// When the earliest of its events that wait is judged; `i64::MAX` when none waits.
     pub due: i64,
     /// The earliest event since the last verdict; `i64::MAX` when there is none.
@@ -89,7 +89,9 @@ impl Group {
 
     /// Takes back the events of a checkpoint, in order, and the moments that have fired.
     pub fn restore(&mut self, kept: Vec<Kept>, fired: &[i64]) {
-        self.fired = kept.iter().map(|kept| fired.binary_search(&kept.at).is_ok()).collect();
+        if !fired.is_empty() {
+            self.fired = kept.iter().map(|kept| fired.binary_search(&kept.at).is_ok()).collect();
+        }
         self.bytes = kept.iter().map(event_bytes).sum();
         self.kept = kept;
     }
@@ -122,7 +124,9 @@ impl Group {
         }
         self.bytes += event_bytes(&event);
         self.kept.insert(place, event);
-        self.fired.insert(place, has_fired);
+        if !self.fired.is_empty() {
+            self.fired.insert(place, has_fired);
+        }
         true
     }
 
@@ -135,7 +139,7 @@ impl Group {
             sliding.start = sliding.start.saturating_sub(count);
             sliding.end = sliding.end.saturating_sub(count);
         }
-        self.fired.drain(..count);
+        self.fired.drain(..count.min(self.fired.len()));
         self.bytes -= self.kept.drain(..count).map(|kept| event_bytes(&kept)).sum::<usize>();
     }
 
@@ -174,12 +178,15 @@ impl Group {
             while self.kept.get(at).is_some_and(|kept| kept.at == time) {
                 at += 1;
             }
-            if once && self.fired[first] {
+            if self.fired.get(first) == Some(&true) {
                 continue;
             }
             if let Some(found) = self.look(rule, moment) {
                 moments.push(found);
-                self.fired[first..at].fill(once);
+                if once {
+                    self.fired.resize(self.kept.len(), false);
+                    self.fired[first..at].fill(true);
+                }
             }
         }
         if self.sliding.as_ref().is_some_and(|sliding| sliding.end - sliding.start < SLIDING_FROM) {
@@ -200,7 +207,7 @@ impl Group {
 
 /// Moves the window to a moment, both ends included.
 fn slide<'g>(
-    sliding: &'g mut Option<Sliding>,
+    sliding: &'g mut Option<Box<Sliding>>,
     kept: &[Kept],
     rule: &CompiledCorrelation,
     moment: i64,
@@ -210,13 +217,13 @@ fn slide<'g>(
         let inside = kept.get(sliding.start..sliding.end).unwrap_or_default();
         inside.first().is_some_and(|first| first.at <= moment) && inside.last().is_some_and(|last| last.at >= since)
     };
-    if !sliding.as_ref().is_some_and(overlaps) {
+    if !sliding.as_deref().is_some_and(overlaps) {
         *sliding = None;
     }
     let sliding = sliding.get_or_insert_with(|| {
         let start = kept.partition_point(|kept| kept.at < since);
         let window = (rule.kind.open)(&rule.condition, rule.feeds.len());
-        Sliding { window, start, end: start, events: 0 }
+        Box::new(Sliding { window, start, end: start, events: 0 })
     });
     while let Some(next) = kept.get(sliding.end).filter(|next| next.at <= moment) {
         sliding.enter(next);
