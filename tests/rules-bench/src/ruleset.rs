@@ -8,6 +8,34 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use rules::{RuleBook, RuleSet};
 
+/// Words, in upper and lower case, with wildcards, all of several, as numbers, and some that occur nowhere.
+const KEYWORDS: [&str; 24] = [
+    "[whoami]",
+    "[WHOAMI, PowerShell]",
+    "['net* user']",
+    "['cmd.exe /c', 'cmd /c']",
+    "{'|all': [node, server]}",
+    "{'|all': [powershell, '-enc']}",
+    "['C:\\\\Windows\\\\System32\\\\']",
+    "['user1?7']",
+    "[mimikatz, sekurlsa, lsadump]",
+    "['host-0? example']",
+    "['host-0?.example']",
+    "[IMPHASH]",
+    "['Microsoft-Windows-Sysmon']",
+    "['S-1-5-18']",
+    "['run=4?1']",
+    "[reg.exe, regedit]",
+    "['\\\\AppData\\\\Local\\\\Temp\\\\*.exe']",
+    "[rundll32, regsvr32, mshta]",
+    "{'|all': [Microsoft, Corporation, cmd]}",
+    "[curl, wget, bitsadmin]",
+    "['\u{00ae} Operating System']",
+    "[certutil]",
+    "['- -', '--token']",
+    "[nothing-like-this-occurs, neither-does-this]",
+];
+
 /// Texts of rule files, by name.
 pub struct Texts(Vec<(String, String)>);
 
@@ -41,9 +69,15 @@ impl Texts {
         Ok(texts)
     }
 
-    /// Those of which something holds.
-    pub fn only(self, keep: impl Fn(&str) -> bool) -> Self {
-        Self(self.0.into_iter().filter(|(_, text)| keep(text)).collect())
+    /// Rules that look for words in every field: the collection has none that do nothing else.
+    pub fn of_keywords() -> Self {
+        let rule = |(number, keywords): (usize, &&str)| {
+            let text = format!(
+                "title: words {number}\nid: words-{number}\nlogsource: {{product: windows}}\ndetection: {{keywords: {keywords}, condition: keywords}}\n"
+            );
+            (format!("words-{number}.yml"), text)
+        };
+        Self(KEYWORDS.iter().enumerate().map(rule).collect())
     }
 
     /// Each text.
