@@ -19,6 +19,8 @@ const DISK_BYTES: u64 = 96 << 20;
 const RESERVE_BYTES: u64 = 24 << 20;
 /// Something else that fills it, so that the load need not.
 const BALLAST_BYTES: usize = 66 << 20;
+/// Room for the files of a long outage, of which there are a hundred.
+const LONG_ROOM_BYTES: usize = 16 << 20;
 /// Spans per request.
 const SPANS: u64 = 100;
 /// Requests while the store is away and the load has a pace.
@@ -118,10 +120,12 @@ fn a_store_that_is_away_costs_nothing_but_room_on_the_disk() -> Result<()> {
     };
     let bucket = Bucket::start();
     // files of ten seconds, so that those of half an hour go into the store in minutes
-    let flush_secs = if away > Duration::from_secs(60) { 10 } else { 1 };
+    let is_long = away > Duration::from_secs(60);
+    let flush_secs = if is_long { 10 } else { 1 };
     let config = config(folder.path(), &bucket, flush_secs)?;
     let data = place.join("data");
-    fs::write(place.join("ballast"), vec![1; BALLAST_BYTES])?;
+    let ballast = BALLAST_BYTES - if is_long { LONG_ROOM_BYTES } else { 0 };
+    fs::write(place.join("ballast"), vec![1; ballast])?;
     let server = Server::start(&data, &["--config", &config])?;
     let bodies = (0..).flat_map(|seed| simulate::load(seed + 1, SPANS, unix_nanos())).map(|export| export.body);
     let mut client = Client {
