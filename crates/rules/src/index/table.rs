@@ -7,9 +7,6 @@ use foldhash::fast::RandomState;
 
 use crate::atom::Anchor;
 
-/// Bytes of texts up to which the automaton has a table of all steps, which is quick and takes up to 512 times as much.
-const DFA_BYTES: usize = 32 * 1024;
-
 /// Who asks for a text, by where it must stand.
 #[derive(Debug, Default)]
 struct Needle {
@@ -56,10 +53,9 @@ impl Table {
     /// Builds the automaton. When the texts are too many for one, they are looked for one by one.
     pub fn finish(&mut self) {
         if !self.texts.is_empty() {
-            let bytes: usize = self.texts.iter().map(|text| text.len()).sum();
-            let kind = if bytes <= DFA_BYTES { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
+            // a table of all steps was no quicker on the rules of SigmaHQ, and takes hundreds of bytes for one of text
             let built = AhoCorasick::builder()
-                .kind(Some(kind))
+                .kind(Some(AhoCorasickKind::ContiguousNFA))
                 .match_kind(MatchKind::Standard)
                 .build(self.texts.iter().map(|text| text.as_bytes()));
             self.automaton = built.ok();
