@@ -34,6 +34,11 @@ impl Bits {
         }
     }
 
+    /// Whether a row is in it.
+    pub fn has(&self, row: usize) -> bool {
+        self.words.get(row / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
+    }
+
     /// Keeps the rows that the other set has too.
     #[must_use]
     pub fn and(mut self, other: &Self) -> Self {

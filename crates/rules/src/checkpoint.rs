@@ -2,7 +2,7 @@
 //!
 //! Version 1: the ASCII line `tracehound-rules 1\n`, then one JSON object ([`Memory1`]). Field names are part of the
 //! format; a change of their meaning needs a new version, and version 1 stays readable. A field may be added when its
-//! absence reads as having remembered nothing, as `traces` of a tenant does.
+//! absence reads as having remembered nothing, as `traces` and `held` of a tenant do.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::correlate::Memory;
 use crate::correlate::group::Group;
 use crate::engine::{Engine, RuleCounters, Settings, Tenant, memory_key};
+use crate::inherited::saved::Held1;
 use crate::kinds::Kept;
 use crate::set::{CompiledBody, RuleSet};
 use crate::trace::saved::Traces1;
@@ -52,6 +53,8 @@ struct Tenant1 {
     muted: Vec<(String, i64, i64)>,
     #[serde(default, skip_serializing_if = "Traces1::is_empty")]
     traces: Traces1,
+    #[serde(default, skip_serializing_if = "Held1::is_empty")]
+    held: Held1,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -133,11 +136,15 @@ impl Engine {
         });
         let mut rules: Vec<Rule1> = rules.collect();
         rules.sort_by(|left, right| (&left.id, &left.version).cmp(&(&right.id, &right.version)));
-        let muted = tenant.mute.entries(tenant.floor).map(|(key, last, for_nanos)| (key.clone(), last, for_nanos));
+        let muted = tenant
+            .mute
+            .entries(self.set.behind(tenant.floor))
+            .map(|(key, last, for_nanos)| (key.clone(), last, for_nanos));
         let mut muted: Vec<_> = muted.collect();
         muted.sort();
-        let traces = Traces1::save(&tenant.traces);
-        Tenant1 { name: name.to_string(), newest: tenant.newest, floor: tenant.floor, rules, muted, traces }
+        let traces = Traces1::save(&tenant.traces, &self.set);
+        let held = Held1::save(&tenant.held, &self.set);
+        Tenant1 { name: name.to_string(), newest: tenant.newest, floor: tenant.floor, rules, muted, traces, held }
     }
 
     fn load_tenant(&self, saved: Tenant1) -> Result<Tenant, RestoreError> {
@@ -145,6 +152,7 @@ impl Engine {
         tenant.newest = saved.newest;
         tenant.floor = saved.floor;
         tenant.traces = saved.traces.load(&self.set)?;
+        tenant.held = saved.held.load(&self.set)?;
         for rule in saved.rules {
             let known =
                 self.set.rules.iter().find(|known| memory_key(known) == (rule.id.clone(), rule.version.clone()));

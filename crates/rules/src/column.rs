@@ -35,7 +35,7 @@ pub fn number(at: usize) -> u32 {
 pub struct Interned<'b> {
     keys: Vec<u32>,
     cells: Vec<Cell<'b>>,
-    /// Further values of rows whose attribute is a list: row and key.
+    /// Further values of rows whose attribute is a list: row and key, in order of rows.
     more: Vec<(u32, u32)>,
 }
 
@@ -48,6 +48,14 @@ impl<'b> Interned<'b> {
     /// The text of a row.
     pub fn text(&self, row: usize) -> Option<&str> {
         self.cell(row).map(Cell::text)
+    }
+
+    /// The values of a row: several when its attribute is a list.
+    pub fn texts(&self, row: usize) -> impl Iterator<Item = &str> {
+        let number = number(row);
+        let start = self.more.partition_point(|(at, _)| *at < number);
+        let more = self.more.iter().skip(start).take_while(move |(at, _)| *at == number);
+        self.text(row).into_iter().chain(more.filter_map(|(_, key)| self.cells.get(*key as usize).map(Cell::text)))
     }
 
     /// The position of a row's value among the values.
@@ -254,6 +262,14 @@ impl Plan {
         number
     }
 
+    /// Every field with its number, in order.
+    pub fn names(&self) -> Vec<(usize, String)> {
+        let mut names: Vec<(usize, String)> =
+            self.numbers.iter().map(|(name, number)| (*number, name.clone())).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// The number a field has, if it has one.
     pub fn number(&self, name: &str) -> Option<usize> {
         self.numbers.get(name).copied()
@@ -395,6 +411,7 @@ impl<'b> Columns<'b> {
                 }
             }
         }
+        filler.field.more.sort_by_key(|(row, _)| *row);
         filler.field
     }
 }

@@ -12,6 +12,8 @@ use model::{Detection, EventBatch, TenantId, UnixNanos};
 use crate::budget::{self, Budget, Limits, Stopped, Stopwatch};
 use crate::correlate::{Bounds, Memory};
 use crate::events::Events;
+use crate::inherited::held::{self, Held};
+use crate::inherited::saved;
 use crate::mute::Mute;
 use crate::pass::{Matches, Pass};
 use crate::set::{Compiled, RuleSet};
@@ -39,6 +41,10 @@ pub struct Settings {
     pub spans_per_trace: usize,
     /// Memory that the traces of one tenant may take, in bytes.
     pub trace_bytes: usize,
+    /// Rows that wait, per tenant, for what they inherit from other spans of their trace.
+    pub held_rows: usize,
+    /// Memory that these rows may take, in bytes.
+    pub held_bytes: usize,
     /// Hold repeats of an alert back, for the rule's `suppress` or its timespan.
     pub suppress: bool,
     /// Judge on arrival where late events can only confirm; otherwise wait for the watermark always.
@@ -57,6 +63,8 @@ impl Default for Settings {
             traces: 100_000,
             spans_per_trace: 10_000,
             trace_bytes: 64 * 1024 * 1024,
+            held_rows: 100_000,
+            held_bytes: 32 * 1024 * 1024,
             suppress: true,
             eager: true,
         }
@@ -76,6 +84,8 @@ impl Settings {
             traces: usize::MAX,
             spans_per_trace: usize::MAX,
             trace_bytes: usize::MAX,
+            held_rows: usize::MAX,
+            held_bytes: usize::MAX,
             suppress: false,
             eager: false,
         }
@@ -94,6 +104,10 @@ impl Settings {
     pub(crate) fn trace_bounds(&self) -> memory::Bounds {
         memory::Bounds { traces: self.traces, spans_per_trace: self.spans_per_trace, bytes: self.trace_bytes }
     }
+
+    pub(crate) fn held_bounds(&self) -> held::Bounds {
+        held::Bounds { rows: self.held_rows, bytes: self.held_bytes }
+    }
 }
 
 /// What happened to one rule since the engine was made.
@@ -109,7 +123,8 @@ pub struct RuleCounters {
     pub late: u64,
     /// Events forgotten because a bound on memory was met.
     pub evicted: u64,
-    /// Matches without a detection because a batch had too many, and traces whose steps have too many matches to compare.
+    /// Matches without a detection because a batch had too many, and traces of which nothing was said: their steps have
+    /// too many matches to compare, they link to too many others, or their spans were sampled and the rule asks for all.
     pub limited: u64,
 }
 
@@ -124,6 +139,8 @@ pub(crate) struct Tenant {
     pub memories: HashMap<MemoryKey, Memory>,
     pub mute: Mute,
     pub traces: Traces,
+    /// Rows that wait for what they inherit.
+    pub held: Held,
 }
 
 /// Rule id and version.
@@ -137,6 +154,7 @@ impl Tenant {
             memories: HashMap::new(),
             mute: Mute::default(),
             traces: Traces::default(),
+            held: Held::default(),
         }
     }
 }
@@ -177,6 +195,8 @@ impl Engine {
         for tenant in self.tenants.values_mut() {
             tenant.memories.retain(|key, _| known.contains(key));
             tenant.traces.patterns.retain(|key, _| known.contains(key));
+            tenant.held = saved::carry_over(std::mem::take(&mut tenant.held), &self.set, &set);
+            tenant.traces.renumber(&self.set.facts(), &set.facts());
             if set.traces.is_none() {
                 tenant.traces = Traces::default();
             }

@@ -21,6 +21,7 @@ mod example;
 mod expression;
 mod field;
 mod index;
+mod inherited;
 mod kinds;
 mod modifier;
 mod mute;

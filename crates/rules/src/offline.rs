@@ -15,6 +15,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::engine::{Engine, Settings};
 use crate::events::Events;
+use crate::inherited::lines::Inheriting;
 use crate::pass::Matches;
 use crate::set::RuleSet;
 
@@ -86,20 +87,24 @@ pub fn match_events<'l>(
 ) -> Result<Vec<Match>, OfflineError> {
     let mut found = Vec::new();
     let mut lines = lines.into_iter().enumerate();
+    let mut inheriting = Inheriting::new(rules);
     loop {
         let mut events = Vec::new();
         for (line, text) in lines.by_ref().filter(|(_, text)| !text.trim().is_empty()).take(BATCH_EVENTS) {
             events.push((line, object(line, text)?));
         }
         if events.is_empty() {
+            found.extend(inheriting.rest());
+            found.sort();
             return Ok(found);
         }
         let records = columns(events.iter().map(|(_, event)| event))?;
         let times = vec![0; events.len()];
-        let view = Events::external(&records, &times, 0);
-        let matches = Matches::new(rules, &view);
+        let view = Events::external(&records, &times, inheriting.note(events.iter().map(|(line, _)| *line)));
+        let mut matches = Matches::new(rules, &view);
+        found.extend(inheriting.take(&mut matches));
         let mut batch: Vec<Match> = Vec::new();
-        for (number, rows) in &matches.rows {
+        for (number, rows) in matches.rows.iter().filter(|(number, _)| !rules.rules[**number].asks_of_others()) {
             let id = &rules.rules[*number].info.id;
             batch.extend(rows.iter().map(|row| Match { event: events[*row].0, rule: id.clone() }));
         }

@@ -3,26 +3,34 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use model::{Detection, Signal, TenantId, UnixNanos};
+use model::{Detection, EventId, Signal, TenantId, UnixNanos};
 
 use crate::budget::{self, Meter, Stopped};
 use crate::column::{Columns, Interned};
 use crate::correlate::{self, Firing, Losses};
 use crate::engine::{RuleCounters, Settings, Tenant, memory_key};
 use crate::events::Events;
+use crate::expression::Rows;
 use crate::index::answers::Answers;
+use crate::inherited::REACH_NANOS;
+use crate::inherited::deal::Dealt;
+use crate::inherited::facts::Facts;
 use crate::kinds::Kept;
 use crate::mute::Mute;
 use crate::reason;
 use crate::set::{Compiled, CompiledBody, CompiledCorrelation, CompiledEvent, Feed, RuleSet, TracePlan};
-use crate::trace::Mark;
+use crate::trace::beside::Told;
+use crate::trace::links::{self, LINKS_PER_SPAN};
 use crate::trace::tree::Span;
+use crate::trace::{Mark, sampling};
 
 /// The rows of a batch that each rule matches.
 pub(crate) struct Matches<'b> {
     pub events: &'b Events<'b>,
     pub columns: Columns<'b>,
     pub rows: HashMap<usize, Vec<usize>>,
+    /// For each rule whose rows wait, the rows that satisfy each of its plain atoms.
+    pub plain: HashMap<usize, Vec<Rows>>,
 }
 
 impl<'b> Matches<'b> {
@@ -36,7 +44,7 @@ impl<'b> Matches<'b> {
         let index = set.index(events.signal);
         let mut columns = Columns::new(events.records, &set.plan, index.looks_everywhere());
         let mut answers = Answers::new(set, index, &mut columns, meter);
-        let mut rows = HashMap::new();
+        let (mut rows, mut plain) = (HashMap::new(), HashMap::new());
         for number in answers.candidates() {
             let Some(rule) = set.rules.get(number).filter(|rule| !budget::is_stopped(stopped, rule)) else { continue };
             let CompiledBody::Event(event) = &rule.body else { continue };
@@ -44,11 +52,23 @@ impl<'b> Matches<'b> {
             let found = event.expression.rows(columns.len(), &mut |atom| answers.rows(atom, &mut columns));
             if let Some(found) = found {
                 rows.insert(number, found.rows().filter(|row| *row < events.len()).collect());
+                if let Some(waiting) = &event.waiting {
+                    let mut answer = |atom: &usize| answers.rows(*atom, &mut columns);
+                    plain.insert(number, waiting.plain.iter().map(&mut answer).collect());
+                }
             }
             charge(meter, number, started);
         }
-        Self { events, columns, rows }
+        Self { events, columns, rows, plain }
     }
+}
+
+/// An event as a rule on single events shows it.
+pub(crate) struct Seen<'s> {
+    pub at: i64,
+    pub id: EventId,
+    /// Texts of fields, by number.
+    pub text: &'s dyn Fn(usize) -> Option<&'s str>,
 }
 
 /// One evaluation for one tenant.
@@ -74,7 +94,7 @@ fn charge(meter: &mut Option<Meter>, rule: usize, started: Option<u64>) {
 }
 
 impl Pass<'_> {
-    fn counters(&mut self, rule: &Compiled) -> &mut RuleCounters {
+    pub(crate) fn counters(&mut self, rule: &Compiled) -> &mut RuleCounters {
         self.counters.entry(rule.info.id.clone()).or_default()
     }
 
@@ -86,10 +106,13 @@ impl Pass<'_> {
         for number in matched {
             let rule = &set.rules[number];
             let CompiledBody::Event(event) = &rule.body else { continue };
+            if rule.asks_of_others() {
+                continue;
+            }
             let rows = matches.rows[&number].clone();
             let started = self.meter.as_ref().map(Meter::read);
             self.counters(rule).matched += rows.len() as u64;
-            if rule.silent {
+            if rule.silent || event.waiting.as_deref().is_some_and(|waiting| waiting.alerts) {
                 continue;
             }
             for (_, field) in event.shown.iter().chain(&event.by) {
@@ -99,8 +122,11 @@ impl Pass<'_> {
             let limit = self.settings.detections_per_batch;
             let (told, limited) = (rows.len().min(limit) as u64, rows.len().saturating_sub(limit) as u64);
             let before = self.detections.len();
+            let columns = &matches.columns;
             for row in rows.into_iter().take(limit) {
-                self.single(tenant, rule, event, matches, row);
+                let text = |field: usize| columns.ready(field).and_then(|field| field.text(row));
+                let seen = Seen { at: matches.events.time(row), id: matches.events.id(row), text: &text };
+                self.single(&mut tenant.mute, rule, event, &seen);
             }
             let detections = (self.detections.len() - before) as u64;
             let counters = self.counters(rule);
@@ -111,33 +137,20 @@ impl Pass<'_> {
         }
     }
 
-    fn single(
-        &mut self,
-        tenant: &mut Tenant,
-        rule: &Compiled,
-        event: &CompiledEvent,
-        matches: &Matches<'_>,
-        row: usize,
-    ) {
-        let columns = &matches.columns;
-        let text = |field: usize| columns.ready(field).and_then(|field| field.text(row));
+    /// Raises a detection of a rule on single events, unless it is a repeat.
+    pub(crate) fn single(&mut self, mute: &mut Mute, rule: &Compiled, event: &CompiledEvent, seen: &Seen<'_>) {
+        let (at, id, text) = (seen.at, &seen.id, seen.text);
         let service = text(self.set.service);
         let mut group: Vec<(String, String)> =
             event.by.iter().filter_map(|(name, field)| Some((name.clone(), text(*field)?.to_owned()))).collect();
         if group.is_empty() {
             group.extend(service.map(|service| ("service.name".to_owned(), service.to_owned())));
         }
-        let at = matches.events.time(row);
         if let Some(suppress) = rule.suppress.as_ref().filter(|_| self.settings.suppress)
-            && tenant.mute.is_repeat(
-                mute_key(rule, group.iter().map(|(_, value)| value.as_str())),
-                at,
-                suppress.for_nanos,
-            )
+            && mute.is_repeat(mute_key(rule, group.iter().map(|(_, value)| value.as_str())), at, suppress.for_nanos)
         {
             return;
         }
-        let id = matches.events.id(row);
         self.detections.push(Detection {
             id: Detection::derive_id(self.name, &rule.info, &group, &id.to_string()),
             tenant: self.name.clone(),
@@ -146,9 +159,9 @@ impl Pass<'_> {
             at: UnixNanos(at),
             window_start: UnixNanos(at),
             metric: None,
-            events: vec![id],
+            events: vec![id.clone()],
             events_omitted: 0,
-            reason: reason::of_event(event, service, columns, row),
+            reason: reason::of_event(event, service, text),
         });
     }
 
@@ -167,16 +180,26 @@ impl Pass<'_> {
             (Some(plan), Some(matches)) => self.follow(tenant, plan, matches),
             _ => 0,
         };
+        let dealt = self.deal(tenant, matches.as_deref_mut(), trace_floor);
+        // rows that waited come late: who is fed by them lags behind, until the file ends
+        let lag = |nanos: i64| if trace_floor == i64::MAX { 0 } else { nanos };
         for number in &set.order {
             let rule = &set.rules[*number];
             let CompiledBody::Correlation(correlation) = &rule.body else { continue };
             if budget::is_stopped(self.stopped, rule) {
                 continue;
             }
+            let behind = if correlation.lags { REACH_NANOS } else { 0 };
+            let floors = |floor: i64| Floors {
+                late: tenant.floor.saturating_sub(behind),
+                settled: floor.saturating_sub(lag(behind)),
+            };
+            let inputs = Inputs { fired: &fired, dealt: &dealt };
+            let (wide, deep) = (floors(floor), floors(trace_floor));
             let started = self.meter.as_ref().map(Meter::read);
             let firings = match correlation.trace {
-                Some(_) => self.traced(tenant, rule, correlation, matches.as_deref_mut(), trace_floor),
-                None => self.windowed(tenant, *number, correlation, matches.as_deref_mut(), &fired, floor),
+                Some(_) => self.traced(tenant, rule, correlation, matches.as_deref_mut(), &inputs, deep),
+                None => self.windowed(tenant, *number, correlation, matches.as_deref_mut(), &inputs, wide),
             };
             charge(&mut self.meter, *number, started);
             if rule.referred {
@@ -184,13 +207,14 @@ impl Pass<'_> {
             }
         }
         if let Some(plan) = set.traces {
-            unheld += tenant.traces.forget(self.settings.trace_bounds(), plan.span_nanos, trace_floor);
-            for rule in set.rules.iter().filter(|rule| unheld > 0 && rule.looks_at_traces()) {
+            let settled = trace_floor.saturating_sub(lag(plan.lag_nanos));
+            unheld += tenant.traces.forget(self.settings.trace_bounds(), plan.span_nanos, settled);
+            for rule in set.rules.iter().filter(|rule| unheld > 0 && rule.needs_traces()) {
                 self.counters(rule).evicted += unheld;
             }
         }
         tenant.floor = tenant.floor.max(floor);
-        tenant.mute.prune(tenant.floor);
+        tenant.mute.prune(set.behind(tenant.floor));
     }
 
     fn lost(&mut self, rule: &Compiled, losses: Losses) {
@@ -208,8 +232,8 @@ impl Pass<'_> {
         number: usize,
         correlation: &CompiledCorrelation,
         mut matches: Option<&mut Matches<'_>>,
-        fired: &HashMap<usize, Vec<Firing>>,
-        floor: i64,
+        inputs: &Inputs<'_>,
+        floors: Floors,
     ) -> Vec<Firing> {
         let rule = &self.set.rules[number];
         let bounds = self.settings.bounds();
@@ -217,18 +241,21 @@ impl Pass<'_> {
         let mut losses = Losses::default();
         for (position, feed) in correlation.feeds.iter().enumerate() {
             let mut insert = |group: (&str, &[&str]), event: Kept| {
-                memory.insert(correlation, bounds, group, event, tenant.floor, &mut losses);
+                memory.insert(correlation, bounds, group, event, floors.late, &mut losses);
             };
             match (&self.set.rules[feed.rule].body, matches.as_deref_mut()) {
+                (CompiledBody::Event(_), _) if feed.inherits => {
+                    inputs.dealt.feed(self.set, feed, position, &mut insert)
+                }
                 (CompiledBody::Event(_), Some(matches)) => feed_rows(feed, position, matches, &mut insert),
                 (CompiledBody::Event(_), None) => {}
                 (CompiledBody::Correlation(_), _) => {
-                    let firings = fired.get(&feed.rule).map(Vec::as_slice).unwrap_or_default();
+                    let firings = inputs.fired.get(&feed.rule).map(Vec::as_slice).unwrap_or_default();
                     feed_firings(feed, position, firings, &mut insert);
                 }
             }
         }
-        let found = memory.settle(correlation, floor);
+        let found = memory.settle(correlation, floors.settled);
         self.counters(rule).matched += found.len() as u64;
         let mut firings = Vec::new();
         for found in &found {
@@ -245,7 +272,7 @@ impl Pass<'_> {
                 firings.push(firing);
             }
         }
-        memory.end(correlation, bounds, floor, &mut losses);
+        memory.end(correlation, bounds, floors.settled, &mut losses);
         self.lost(rule, losses);
         self.forgotten.push((number, losses.crowded));
         tenant.memories.insert(memory_key(rule), memory);
@@ -253,13 +280,16 @@ impl Pass<'_> {
     }
 
     /// Takes the spans of a batch into their traces; how many were left out.
-    fn follow(&self, tenant: &mut Tenant, plan: TracePlan, matches: &mut Matches<'_>) -> u64 {
+    pub(crate) fn follow(&self, tenant: &mut Tenant, plan: TracePlan, matches: &mut Matches<'_>) -> u64 {
         if matches.events.signal == Some(Signal::Logs) {
             return 0;
         }
         let bounds = self.settings.trace_bounds();
         plan.lineage.prepare(matches.events, &mut matches.columns);
         matches.columns.field(self.set.service);
+        if let Some(plan) = &self.set.inherited {
+            Facts::prepare(plan, &mut matches.columns);
+        }
         let mut unheld = 0;
         let mut known: Arc<str> = tenant.traces.service("");
         for row in 0..matches.events.len() {
@@ -273,8 +303,20 @@ impl Pass<'_> {
                 id: place.span,
                 parent: place.parent,
                 service: Arc::clone(&known),
+                sampling: match plan.sampling {
+                    true => sampling::of(matches.events, &matches.columns, plan.lineage.sampling, row),
+                    false => sampling::UNKNOWN,
+                },
             };
-            unheld += tenant.traces.take(place.trace, span, bounds, tenant.floor);
+            let facts = self.set.inherited.as_ref();
+            let facts = facts.and_then(|plan| Facts::of(plan, &matches.columns, row, place.parent.is_none()));
+            let mut told = Told { facts, links: Vec::new() };
+            if plan.links {
+                told.links = links::of(matches.events, &matches.columns, plan.lineage.links, row);
+                unheld += told.links.len().saturating_sub(LINKS_PER_SPAN) as u64;
+                told.links.truncate(LINKS_PER_SPAN);
+            }
+            unheld += tenant.traces.take(place.trace, span, told, bounds, tenant.floor);
         }
         unheld
     }
@@ -286,13 +328,14 @@ impl Pass<'_> {
         rule: &Compiled,
         correlation: &CompiledCorrelation,
         matches: Option<&mut Matches<'_>>,
-        floor: i64,
+        inputs: &Inputs<'_>,
+        floors: Floors,
     ) -> Vec<Firing> {
         let mut losses = Losses::default();
         let key = memory_key(rule);
         let matches = matches.filter(|matches| matches.events.signal != Some(Signal::Logs));
         if let (Some(plan), Some(matches)) = (self.set.traces, matches) {
-            for (step, feed) in correlation.feeds.iter().enumerate() {
+            for (step, feed) in correlation.feeds.iter().enumerate().filter(|(_, feed)| !feed.inherits) {
                 let Some(rows) = matches.rows.get(&feed.rule) else { continue };
                 feed.values.iter().for_each(|field| {
                     matches.columns.field(*field);
@@ -308,11 +351,17 @@ impl Pass<'_> {
                         event: matches.events.id(*row),
                         values: feed.values.iter().map(value).collect(),
                     };
-                    tenant.traces.mark(&key, place.trace, mark, tenant.floor, &mut losses);
+                    tenant.traces.mark(&key, place.trace, mark, floors.late, &mut losses);
                 }
             }
         }
-        let firings = tenant.traces.settle(&key, correlation, self.settings.trace_bounds(), floor, &mut losses);
+        for (step, feed) in correlation.feeds.iter().enumerate().filter(|(_, feed)| feed.inherits) {
+            for (trace, mark) in inputs.dealt.marks(self.set, feed, step) {
+                tenant.traces.mark(&key, trace, mark, floors.late, &mut losses);
+            }
+        }
+        let bounds = self.settings.trace_bounds();
+        let firings = tenant.traces.settle(&key, correlation, bounds, floors.settled, &mut losses);
         self.lost(rule, losses);
         self.counters(rule).matched += firings.len() as u64;
         for firing in firings.iter().filter(|_| !rule.silent) {
@@ -373,7 +422,24 @@ impl Pass<'_> {
 }
 
 /// Takes an event of a group, which is named by its identity and the values of its keys.
-type Insert<'i> = dyn FnMut((&str, &[&str]), Kept) + 'i;
+pub(crate) type Insert<'i> = dyn FnMut((&str, &[&str]), Kept) + 'i;
+
+/// What a correlation is fed with besides the rows of the batch.
+struct Inputs<'i> {
+    /// Firings of other correlations.
+    fired: &'i HashMap<usize, Vec<Firing>>,
+    /// Rows that waited.
+    dealt: &'i Dealt,
+}
+
+/// The watermark as one correlation sees it.
+#[derive(Clone, Copy)]
+struct Floors {
+    /// What is before it comes too late.
+    late: i64,
+    /// What is before it can be judged.
+    settled: i64,
+}
 
 /// Hands the rows of a rule to a correlation. A row without one of the keys is not counted.
 fn feed_rows(feed: &Feed, position: usize, matches: &mut Matches<'_>, insert: &mut Insert<'_>) {

@@ -1,6 +1,5 @@
 //! The one sentence that says why a rule fired.
 
-use crate::column::Columns;
 use crate::correlate::Firing;
 use crate::set::{CompiledCorrelation, CompiledEvent};
 use crate::timespan;
@@ -11,11 +10,8 @@ const VALUES_SHOWN: usize = 6;
 const CHARS_SHOWN: usize = 80;
 
 /// Why a rule on single events fired: the values of the fields it asks about.
-pub fn of_event(rule: &CompiledEvent, service: Option<&str>, columns: &Columns<'_>, row: usize) -> String {
-    let shown = rule.shown.iter().filter_map(|(field, number)| {
-        let text = columns.ready(*number)?.text(row)?;
-        Some(format!("{field} = {}", cut(text)))
-    });
+pub fn of_event<'t>(rule: &CompiledEvent, service: Option<&str>, text: &'t dyn Fn(usize) -> Option<&'t str>) -> String {
+    let shown = rule.shown.iter().filter_map(|(field, number)| Some(format!("{field} = {}", cut(text(*number)?))));
     let values: Vec<String> = shown.take(VALUES_SHOWN).collect();
     let values = if values.is_empty() { "one event matched".to_owned() } else { values.join(", ") };
     service.map_or_else(|| values.clone(), |service| format!("{values} in service {}", cut(service)))
@@ -48,7 +44,9 @@ pub fn of_trace(
 ) -> String {
     let step = |(step, mark): &(usize, &Mark)| {
         let service = tree.find(mark.at, mark.span).map_or("", |place| &tree.span(place).service);
-        format!("{} in {}", pattern.steps[*step], if service.is_empty() { "no service" } else { service })
+        let least = pattern.counts.iter().find(|(counted, _)| counted == step);
+        let often = least.map_or(String::new(), |(_, least)| format!(" ({least} times or more)"));
+        format!("{}{often} in {}", pattern.steps[*step], if service.is_empty() { "no service" } else { service })
     };
     let mut text = binding.iter().map(step).map(|step| cut(&step)).collect::<Vec<_>>().join(", ");
     let taken = binding.iter().fold(0, |taken, (step, _)| taken | trace::bit(*step));

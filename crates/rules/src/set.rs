@@ -12,6 +12,8 @@ use crate::column::Plan;
 use crate::diagnostic::{Diagnostic, Place, Report, code};
 use crate::expression::Expression;
 use crate::index::Index;
+use crate::inherited::REACH_NANOS;
+use crate::inherited::plan::{self, Inheritance, Waiting};
 use crate::kinds::{Kind, Settles};
 use crate::rule::{Body, Condition, Correlation, EventRule, Filter, Reference, Rule, Suppress};
 use crate::trace::TracePattern;
@@ -31,6 +33,8 @@ pub struct RuleSet {
     pub(crate) traces: Option<TracePlan>,
     /// What the rules ask, turned around, for spans, logs, and events of any kind; made when first needed.
     indexes: [OnceLock<Index>; 3],
+    /// What rules inherit from other spans of the trace, when some rule does.
+    pub(crate) inherited: Option<Inheritance>,
 }
 
 /// How traces are followed.
@@ -39,6 +43,12 @@ pub(crate) struct TracePlan {
     pub lineage: Fields,
     /// The longest timespan of the rules that look at traces.
     pub span_nanos: i64,
+    /// How far patterns over traces lag behind the watermark.
+    pub lag_nanos: i64,
+    /// Some pattern looks along span links.
+    pub links: bool,
+    /// Some pattern asks whether a trace is sampled.
+    pub sampling: bool,
 }
 
 /// A rule ready to run.
@@ -58,6 +68,22 @@ impl Compiled {
     pub fn looks_at_traces(&self) -> bool {
         matches!(&self.body, CompiledBody::Correlation(correlation) if correlation.trace.is_some())
     }
+
+    /// Whether it is judged later than the watermark allows, because it is fed by rows that wait.
+    pub fn lags(&self) -> bool {
+        matches!(&self.body, CompiledBody::Correlation(correlation) if correlation.lags)
+    }
+
+    /// Whether it asks something that its rows inherit.
+    pub fn asks_of_others(&self) -> bool {
+        let CompiledBody::Event(event) = &self.body else { return false };
+        event.waiting.as_deref().is_some_and(|waiting| waiting.rest.is_some())
+    }
+
+    /// Whether it needs the spans of traces.
+    pub fn needs_traces(&self) -> bool {
+        self.looks_at_traces() || matches!(&self.body, CompiledBody::Event(event) if event.waiting.is_some())
+    }
 }
 
 #[derive(Debug)]
@@ -75,6 +101,8 @@ pub(crate) struct CompiledEvent {
     pub shown: Vec<(String, usize)>,
     /// Fields of `suppress.by`.
     pub by: Vec<(String, usize)>,
+    /// What its rows wait for, when it inherits; `expression` then leaves out what is not known of a row that comes.
+    pub waiting: Option<Box<Waiting>>,
 }
 
 /// A rule on several events, its inputs numbered.
@@ -90,6 +118,8 @@ pub(crate) struct CompiledCorrelation {
     pub by: Vec<usize>,
     /// What it looks for in a trace; its feeds then bring, as values, the fields remembered of each step.
     pub trace: Option<Arc<TracePattern>>,
+    /// It is fed by rows that wait for what they inherit, or builds on one that is.
+    pub lags: bool,
 }
 
 /// Where a correlation takes its events from. Fields are numbers of the plan when the input is a rule on single events,
@@ -99,6 +129,8 @@ pub(crate) struct Feed {
     pub rule: usize,
     pub keys: Vec<usize>,
     pub values: Vec<usize>,
+    /// Its rows come when what they inherit is known.
+    pub inherits: bool,
 }
 
 impl RuleSet {
@@ -126,6 +158,16 @@ impl RuleSet {
             None => 2,
         };
         self.indexes[place].get_or_init(|| Index::new(self, signal))
+    }
+
+    /// The moment before which no row comes any more, not even one that waited.
+    pub(crate) fn behind(&self, floor: i64) -> i64 {
+        floor.saturating_sub(if self.inherited.is_some() { REACH_NANOS } else { 0 })
+    }
+
+    /// The names of what is remembered of spans that others inherit from.
+    pub(crate) fn facts(&self) -> Vec<String> {
+        self.inherited.iter().flat_map(|plan| &plan.facts).map(|fact| fact.name.clone()).collect()
     }
 
     /// What alerts say of each rule.
@@ -322,6 +364,7 @@ impl<'r> Linker<'r> {
                 set.rules.push(self.compiled(number, rule, CompiledBody::Correlation(body), meaning));
             }
         }
+        plan::finish(&mut set);
         let mut faults: Vec<Diagnostic> = self.reports.into_values().flat_map(Report::into_found).collect();
         faults
             .sort_by(|left, right| (&left.file, left.line, left.column).cmp(&(&right.file, right.line, right.column)));
@@ -378,7 +421,7 @@ impl<'r> Linker<'r> {
         };
         let shown = shown.into_iter().map(&mut numbered).collect();
         let by = rule.suppress.iter().flat_map(|suppress| suppress.by.clone()).map(&mut numbered).collect();
-        (CompiledBody::Event(CompiledEvent { signal: event.signal, expression, shown, by }), meaning)
+        (CompiledBody::Event(CompiledEvent { signal: event.signal, expression, shown, by, waiting: None }), meaning)
     }
 
     fn correlation(
@@ -409,7 +452,7 @@ impl<'r> Linker<'r> {
             let keys: Result<Vec<usize>, String> = correlation.group_by.iter().map(&mut find).collect();
             let values: Result<Vec<usize>, String> = correlation.condition.fields.iter().map(&mut find).collect();
             match (keys, values) {
-                (Ok(keys), Ok(values)) => wired.push(Feed { rule: *input, keys, values }),
+                (Ok(keys), Ok(values)) => wired.push(Feed { rule: *input, keys, values, inherits: false }),
                 (Err(field), _) | (_, Err(field)) => {
                     let message =
                         format!("{:?} does not group by {field:?}, so its firings have no such field", reference.rule);
@@ -430,6 +473,7 @@ impl<'r> Linker<'r> {
             settles: (correlation.kind.settles)(&correlation.condition),
             by,
             trace: correlation.trace.clone(),
+            lags: false,
         })
     }
 
@@ -455,10 +499,13 @@ impl<'r> Linker<'r> {
                 }
             }
             let values = fields.iter().map(|field| set.plan.field(field)).collect();
-            wired.push(Feed { rule: *input, keys: Vec::new(), values });
+            wired.push(Feed { rule: *input, keys: Vec::new(), values, inherits: false });
         }
+        let known = |asks: fn(TracePlan) -> bool| set.traces.is_some_and(asks);
+        let links = known(|plan| plan.links) || pattern.looks_along_links();
+        let sampling = known(|plan| plan.sampling) || pattern.unsampled;
         let span_nanos = set.traces.map_or(0, |known| known.span_nanos).max(pattern.span_nanos);
-        set.traces = Some(TracePlan { lineage: Fields::new(&mut set.plan), span_nanos });
+        set.traces = Some(TracePlan { lineage: Fields::new(&mut set.plan), span_nanos, lag_nanos: 0, links, sampling });
         Some(wired)
     }
 }

@@ -30,7 +30,7 @@ use model::Signal;
 use crate::atom::Test;
 use crate::expression::Expression;
 use crate::set::{CompiledBody, RuleSet};
-use field::FieldIndex;
+pub use field::{Desk, FieldIndex};
 
 /// Where an atom is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

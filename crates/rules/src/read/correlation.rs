@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{condition, flag, keys, nearest, references, required, texts, trace};
+use super::{condition, flag, inherited, keys, nearest, references, required, texts, trace};
 use crate::atom::Relation;
 use crate::diagnostic::{Place, Report, code};
 use crate::expression::Expression;
@@ -42,6 +42,9 @@ pub fn read(node: &Node, report: &mut Report) -> Option<Correlation> {
         report.add(*at, code::TOO_LARGE, format!("more than {KEYS_OF_GROUP} group-by fields"), "");
     }
     let aliases = aliases(node, &rules, report);
+    for (field, at) in grouped.iter().filter(|(field, _)| !aliases.iter().any(|alias| alias.name == *field)) {
+        inherited::name(field, *at, report);
+    }
     let generate_inputs = flag(node, "generate", report);
     let group_by = grouped.into_iter().map(|(field, _)| field).collect();
     Some(Correlation { kind, rules, group_by, aliases, span_nanos, condition, generate_inputs, trace: None })

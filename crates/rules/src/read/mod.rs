@@ -2,17 +2,20 @@
 
 mod condition;
 mod correlation;
+mod counted;
 mod detection;
 mod example;
 mod header;
+mod inherited;
 mod trace;
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 use model::Signal;
 
 use crate::diagnostic::{Place, Report, code};
-use crate::rule::{Body, EventRule, Filter, Reference, Rule};
+use crate::rule::{Body, Correlation, EventRule, Filter, Reference, Rule};
 use crate::yaml::{self, Node, Value};
 
 /// A file may not hold more documents.
@@ -92,16 +95,27 @@ fn rule(document: &Node, report: &mut Report) -> Option<Rule> {
     let signal = logsource(document, report);
     let body = match key.text.as_str() {
         "detection" => {
+            // elsewhere a field may be called so
+            if signal.is_some() {
+                inherited::check(node, report);
+            }
             let expression = detection::expression(node, &[], report);
             expression.map(|expression| Body::Event(EventRule { signal, expression }))
         }
         "filter" => filter(node, report).map(Body::Filter),
         _ => correlation::read(node, report).map(Body::Correlation),
     };
+    let unsampled = requires_unsampled(document, report);
+    let body = body.map(|mut body| {
+        if let Body::Correlation(Correlation { trace: Some(pattern), .. }) = &mut body {
+            Arc::make_mut(pattern).unsampled = unsampled;
+        }
+        body
+    });
     let header = header::read(document, report);
     let examples = document.get("tests").map(|tests| example::read(tests, report)).unwrap_or_default();
     let mut meaning = String::new();
-    for key in ["logsource", "detection", "correlation", "filter", "generate", "suppress"] {
+    for key in ["logsource", "detection", "correlation", "filter", "generate", "suppress", "requires"] {
         if let Some(node) = document.get(key) {
             meaning.push_str(key);
             node.canonical(&mut meaning);
@@ -117,6 +131,18 @@ fn rule(document: &Node, report: &mut Report) -> Option<Rule> {
         meaning,
         body: body?,
     })
+}
+
+/// `requires: unsampled`: what is absent says nothing where spans were left out on purpose.
+fn requires_unsampled(document: &Node, report: &mut Report) -> bool {
+    match text(document, "requires", report) {
+        None => false,
+        Some((text, _)) if text == "unsampled" => true,
+        Some((text, at)) => {
+            report.add(at, code::BAD_VALUE, format!("requires cannot be {text:?}"), "write unsampled, or leave it out");
+            false
+        }
+    }
 }
 
 fn filter(node: &Node, report: &mut Report) -> Option<Filter> {

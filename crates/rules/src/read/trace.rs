@@ -1,6 +1,6 @@
 //! What a correlation of type `trace_pattern` asks for.
 
-use super::{condition, keys, nearest, text, texts};
+use super::{condition, counted, flag, keys, nearest, text, texts};
 use crate::diagnostic::{Place, Report, code};
 use crate::expression::Expression;
 use crate::rule::Reference;
@@ -11,8 +11,10 @@ use crate::trace::{Comparison, Pick, STEPS, TracePattern, Wait, bit};
 use crate::yaml::{Node, Value};
 
 /// The keys of the type.
-pub const KEYS: [&str; 11] =
-    ["type", "rules", "where", "relate", "compare", "path", "complete", "group-by", "alias", "timespan", "generate"];
+pub const KEYS: [&str; 13] = [
+    "type", "rules", "where", "relate", "compare", "count", "links", "path", "complete", "group-by", "alias",
+    "timespan", "generate",
+];
 
 const DEMANDS: usize = 32;
 const SPAN_NANOS: i64 = 60 * 1_000_000_000;
@@ -35,7 +37,9 @@ pub fn read(node: &Node, rules: &[Reference], report: &mut Report) -> Option<(Tr
     }
     let mut pattern = TracePattern { fields: vec![Vec::new(); steps.len()], steps, ..TracePattern::default() };
     taken(node, &mut pattern, report)?;
+    pattern.follows_links = flag(node, "links", report);
     relations(node, &mut pattern, report)?;
+    pattern.counts = counted::read(node, &pattern, report)?;
     comparisons(node, &mut pattern, report)?;
     pattern.path = match text(node, "path", report) {
         Some((path, at)) => match ServicePath::parse(&path) {
@@ -132,6 +136,11 @@ fn relations(node: &Node, pattern: &mut TracePattern, report: &mut Report) -> Op
         };
         let (from, to) = (step(left, pattern, report)?, step(right, pattern, report)?);
         both_absent(pattern, from, to, sentence.at, report)?;
+        if known == How::LinkedTo && pattern.is_absent(from) {
+            let hint = "a trace is judged with those it links to, not with those that link to it";
+            report.add(sentence.at, code::BAD_VALUE, "who would have linked here is not looked for", hint);
+            return None;
+        }
         pattern.relations.push(Relation { left: from, how: known, right: to });
         if relation::contradiction(pattern.steps.len(), &pattern.relations).is_some() {
             let message = format!("no trace can satisfy \"{} {} {}\"", left.text, how.text, right.text);
@@ -175,10 +184,12 @@ fn both_absent(pattern: &TracePattern, one: usize, other: usize, at: Place, repo
     None
 }
 
-/// `complete`, or what stands for it: a pattern with `not` must wait, any other need not.
+/// `complete`, or what stands for it: a pattern with `not`, or along links, must wait, any other need not.
 fn wait(node: &Node, pattern: &TracePattern, report: &mut Report) -> Option<Option<Wait>> {
     let mut wait = Wait { root: true, quiet_nanos: QUIET_NANOS.min(pattern.span_nanos) };
-    let Some(found) = node.get("complete") else { return Some((pattern.absent != 0).then_some(wait)) };
+    let Some(found) = node.get("complete") else {
+        return Some((pattern.absent != 0 || pattern.looks_along_links()).then_some(wait));
+    };
     if found.entries().is_none() {
         let message = format!("complete must be a map, got {}", found.value.type_name());
         report.add(found.at, code::WRONG_TYPE, message, "write it like {root: true, quiet: 10s}");

@@ -134,11 +134,26 @@ impl Searcher<'_, '_> {
         if pattern.group.iter().any(|pick| value(pick, &binding).is_none()) {
             return false;
         }
+        if !bound.iter().any(|found| self.tree.is_own(found.mark.span)) {
+            return false;
+        }
         if let Some(path) = &pattern.path {
             let deepest = bound.iter().rev().max_by_key(|found| self.tree.depth(found.place));
             if !deepest.is_some_and(|found| path.matches(&self.tree.services(found.place))) {
                 return false;
             }
+        }
+        let too_few = pattern.counts.iter().any(|(counted, least)| {
+            let others = || steps.iter().zip(bound).filter(|(step, _)| *step != counted);
+            let mut fits = |candidate: &Candidate<'_>| {
+                self.fits(*counted, *candidate, *counted, *candidate)
+                    && others().all(|(step, found)| self.fits(*counted, *candidate, *step, *found))
+            };
+            steps.contains(counted)
+                && candidates[*counted].iter().filter(|candidate| fits(candidate)).take(*least).count() < *least
+        });
+        if too_few {
+            return false;
         }
         let mut taken = steps.iter().fold(0, |taken, step| taken | bit(*step));
         for absent in (0..pattern.steps.len()).filter(|step| pattern.is_absent(*step)) {

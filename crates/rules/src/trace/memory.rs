@@ -6,13 +6,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use model::TraceId;
+use model::{SpanId, TraceId};
 
+use super::beside::{Beside, Told};
+use super::links::Link;
 use super::pattern::{Map, PatternMemory};
 use super::tree::Span;
 use super::{Mark, closing};
 use crate::correlate::{Firing, Losses};
 use crate::engine::MemoryKey;
+use crate::inherited::facts::Facts;
+use crate::inherited::saved;
 use crate::set::CompiledCorrelation;
 
 /// Names of services that are kept once; beyond, they are kept anew.
@@ -39,10 +43,40 @@ pub struct Bounds {
 #[derive(Debug, Default)]
 pub struct Trace {
     pub spans: Vec<Span>,
+    /// What its spans say; `None` while nobody asks.
+    pub beside: Option<Box<Beside>>,
     bytes: usize,
     used: u64,
     /// When its first life is over.
     ends: i64,
+}
+
+impl Trace {
+    /// A span by its id, of several the one that ended first. [`Traces::index`] must have been called before.
+    pub fn find(&self, id: SpanId) -> Option<&Span> {
+        let at = self.beside.as_ref()?.ended(id)?;
+        let place = self.spans.binary_search_by_key(&(at, id), |span| (span.at, span.id)).ok()?;
+        self.spans.get(place)
+    }
+
+    /// What others inherit from a span.
+    pub fn facts(&self, id: SpanId) -> Option<&Facts> {
+        self.beside.as_ref()?.facts.get(&id)
+    }
+
+    /// The spans that a span links to.
+    pub fn links(&self, id: SpanId) -> &[Link] {
+        self.beside.as_ref().and_then(|beside| beside.links.get(&id)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Notes where a span stands and what it says; what that takes.
+    fn note(&mut self, id: SpanId, at: i64, told: Told) -> usize {
+        let says_something = told.facts.is_some() || !told.links.is_empty();
+        if says_something {
+            self.beside.get_or_insert_default();
+        }
+        self.beside.as_mut().map_or(0, |beside| beside.note(id, at, told))
+    }
 }
 
 /// Everything remembered of the traces of one tenant.
@@ -76,7 +110,7 @@ impl Traces {
 
     /// Takes a span in; how many spans were left out, because its trace is full. One before `floor` is taken only when
     /// its trace is known.
-    pub fn take(&mut self, id: TraceId, span: Span, bounds: Bounds, floor: i64) -> u64 {
+    pub fn take(&mut self, id: TraceId, span: Span, told: Told, bounds: Bounds, floor: i64) -> u64 {
         if span.at < floor && !self.traces.contains_key(&id) {
             return 0;
         }
@@ -92,10 +126,34 @@ impl Traces {
         }
         let earliest = self.touched.entry(id).or_insert(span.at);
         *earliest = span.at.min(*earliest);
+        let bytes = SPAN_BYTES + trace.note(span.id, span.at, told);
         trace.spans.insert(place, span);
-        trace.bytes += SPAN_BYTES;
-        self.bytes += SPAN_BYTES;
+        trace.bytes += bytes;
+        self.bytes += bytes;
         0
+    }
+
+    /// Traces with news in this batch.
+    pub fn news(&self) -> impl Iterator<Item = TraceId> {
+        self.touched.keys().copied()
+    }
+
+    /// Makes the spans of a trace findable by their ids.
+    pub fn index(&mut self, id: TraceId) {
+        let Some(trace) = self.traces.get_mut(&id) else { return };
+        let bytes = trace.beside.get_or_insert_default().index(&trace.spans);
+        trace.bytes += bytes;
+        self.bytes += bytes;
+    }
+
+    /// Facts of spans under the names that another set of rules has for them.
+    pub fn renumber(&mut self, from: &[String], to: &[String]) {
+        if from == to {
+            return;
+        }
+        for beside in self.traces.values_mut().filter_map(|trace| trace.beside.as_mut()) {
+            saved::renumber(&mut beside.facts, from, to);
+        }
     }
 
     /// Notes that a span matches a step of a pattern. The span must have been taken in before.
@@ -116,6 +174,9 @@ impl Traces {
         {
             trace.bytes += bytes;
             self.bytes += bytes;
+            if !self.touched.contains_key(&id) {
+                pattern.fresh.insert(id);
+            }
         }
     }
 
@@ -162,11 +223,13 @@ impl Traces {
     }
 
     /// Takes a trace back from a checkpoint, least recently used first.
-    pub fn restore(&mut self, id: TraceId, spans: Vec<Span>, span_nanos: i64) {
+    pub fn restore(&mut self, id: TraceId, spans: Vec<Span>, beside: Beside, span_nanos: i64) {
         self.touch(id);
         if let Some(trace) = self.traces.get_mut(&id) {
-            let bytes = spans.len() * SPAN_BYTES;
+            let bytes = spans.len() * SPAN_BYTES + beside.bytes();
             trace.spans = spans;
+            let says_something = !beside.facts.is_empty() || !beside.links.is_empty();
+            trace.beside = says_something.then(|| Box::new(beside));
             trace.bytes += bytes;
             self.bytes += bytes;
         }
@@ -218,7 +281,8 @@ impl Traces {
             return self.remove(id);
         };
         let mut freed = over * SPAN_BYTES;
-        trace.spans.drain(..over);
+        let gone: Vec<Span> = trace.spans.drain(..over).collect();
+        freed += trace.beside.as_mut().map_or(0, |beside| beside.forget(&gone));
         for pattern in self.patterns.values_mut() {
             freed += pattern.forget_before(id, next).iter().map(mark_bytes).sum::<usize>();
         }

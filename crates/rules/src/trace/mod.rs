@@ -6,18 +6,24 @@
 //! | `path.rs` | which services a request went through |
 //! | `tree.rs` | which span is below which |
 //! | `binding.rs` | which spans stand for the steps |
+//! | `links.rs` | which traces are looked at together |
+//! | `sampling.rs` | whether spans were left out on purpose |
 //! | `closing.rs` | when a trace is judged |
+//! | `beside.rs` | what spans say besides their places |
 //! | `memory.rs` | which traces are remembered |
 //! | `pattern.rs` | what one pattern remembers of them, and when it fires |
 //! | `saved.rs` | how that is written down |
 
+pub mod beside;
 pub mod binding;
 pub mod closing;
 pub mod lineage;
+pub mod links;
 pub mod memory;
 pub mod path;
 pub mod pattern;
 pub mod relation;
+pub mod sampling;
 pub mod saved;
 pub mod tree;
 
@@ -30,7 +36,7 @@ use model::{EventId, SpanId};
 
 use crate::expression::Expression;
 use path::ServicePath;
-use relation::Relation;
+use relation::{How, Relation};
 
 /// Steps of one pattern.
 pub const STEPS: usize = 8;
@@ -50,6 +56,12 @@ pub struct TracePattern {
     pub relations: Vec<Relation>,
     /// Which values must or must not be the same.
     pub comparisons: Vec<Comparison>,
+    /// How many spans must fit to a step, where one is not enough, the spans of the other steps being chosen.
+    pub counts: Vec<(usize, usize)>,
+    /// A span without a parent that is known stands below the one it links to.
+    pub follows_links: bool,
+    /// It says nothing of what is absent in a trace whose spans were sampled.
+    pub unsampled: bool,
     /// The services from the top of the trace down to the deepest step.
     pub path: Option<ServicePath>,
     /// Wait until the trace is closed; `None` fires as soon as the pattern holds.
@@ -104,6 +116,11 @@ impl TracePattern {
     /// Whether a step stands under `not`.
     pub fn is_absent(&self, step: usize) -> bool {
         self.absent & bit(step) != 0
+    }
+
+    /// Whether other traces are looked at, because spans link to them.
+    pub fn looks_along_links(&self) -> bool {
+        self.follows_links || self.relations.iter().any(|relation| relation.how == How::LinkedTo)
     }
 
     /// Whether the pattern holds when these steps were taken.

@@ -9,7 +9,7 @@ use super::binding::{self, Search};
 use super::closing::{self, Progress, VERDICTS};
 use super::memory::Trace;
 use super::tree::{Span, Tree};
-use super::{Mark, TracePattern, Wait, bit};
+use super::{Mark, TracePattern, Wait, bit, links, sampling};
 use crate::correlate::{Firing, Losses};
 use crate::reason;
 use crate::set::CompiledCorrelation;
@@ -35,6 +35,10 @@ pub struct PatternMemory {
     fired_by_time: BTreeSet<(i64, TraceId)>,
     /// Moments to judge when the watermark has passed them.
     due: BTreeSet<(i64, TraceId)>,
+    /// Traces of which only now is known that a span of theirs matches.
+    pub fresh: BTreeSet<TraceId>,
+    /// Traces are looked at for the sake of others, even when they have fired.
+    looks_along_links: bool,
 }
 
 /// One trace as the pattern sees it.
@@ -52,7 +56,7 @@ pub struct State {
 impl PatternMemory {
     /// Notes a span that matches a step; whether it is news.
     pub fn mark(&mut self, id: TraceId, mark: Mark, losses: &mut Losses) -> bool {
-        if self.fired.contains_key(&id) {
+        if self.fired.contains_key(&id) && !self.looks_along_links {
             return false;
         }
         let new = || State { marks: Vec::new(), progress: Progress::NEW, due: None, spent: 0 };
@@ -79,16 +83,19 @@ impl PatternMemory {
         losses: &mut Losses,
     ) -> Vec<Firing> {
         let Some(pattern) = rule.trace.as_deref() else { return Vec::new() };
+        self.looks_along_links = pattern.looks_along_links();
         let mut firings = Vec::new();
-        for (id, earliest) in touched {
-            let Some(trace) = traces.get(id).filter(|_| self.states.contains_key(id)) else { continue };
+        let fresh = std::mem::take(&mut self.fresh).into_iter().map(|id| (id, None));
+        for (id, earliest) in touched.iter().map(|(id, earliest)| (*id, Some(*earliest))).chain(fresh) {
+            let is_open = self.states.contains_key(&id) && !self.fired.contains_key(&id);
+            let Some(trace) = traces.get(&id).filter(|_| is_open) else { continue };
             match pattern.wait {
                 None => {
                     let lives = closing::lives(&trace.spans, pattern.span_nanos);
-                    let found = lives.into_iter().find_map(|life| self.look(rule, pattern, *id, life, None, losses));
-                    firings.extend(found.map(|firing| self.fire(*id, firing)));
+                    let found = lives.into_iter().find_map(|life| self.look(rule, traces, (id, life), None, losses));
+                    firings.extend(found.map(|firing| self.fire(id, firing)));
                 }
-                Some(wait) => self.schedule(pattern, wait, *id, &trace.spans, Some(*earliest)),
+                Some(wait) => self.schedule(pattern, wait, id, &trace.spans, earliest),
             }
         }
         let Some(wait) = pattern.wait else { return firings };
@@ -102,7 +109,7 @@ impl PatternMemory {
             let is_whole = !wait.root || life.iter().any(|span| span.parent.is_none());
             if is_whole || pattern.absent == 0 {
                 let closed = Some((due.judged, is_whole));
-                if let Some(firing) = self.look(rule, pattern, id, life, closed, losses) {
+                if let Some(firing) = self.look(rule, traces, (id, life), closed, losses) {
                     firings.push(self.fire(id, firing));
                     continue;
                 }
@@ -144,10 +151,11 @@ impl PatternMemory {
     }
 
     /// Takes back what a checkpoint held.
-    pub fn restore(states: Map<State>, fired: BTreeMap<TraceId, i64>) -> Self {
+    pub fn restore(states: Map<State>, fired: BTreeMap<TraceId, i64>, pattern: Option<&TracePattern>) -> Self {
         let due = states.iter().filter_map(|(id, state)| Some((state.due?.judged, *id))).collect();
         let fired_by_time = fired.iter().map(|(id, at)| (*at, *id)).collect();
-        Self { states, fired, fired_by_time, due }
+        let looks_along_links = pattern.is_some_and(TracePattern::looks_along_links);
+        Self { states, fired, fired_by_time, due, fresh: BTreeSet::new(), looks_along_links }
     }
 
     /// Works out anew what is to be judged next. News of a life that was judged once is judged once more.
@@ -172,22 +180,32 @@ impl PatternMemory {
     fn look(
         &mut self,
         rule: &CompiledCorrelation,
-        pattern: &TracePattern,
-        id: TraceId,
-        life: &[Span],
+        traces: &Map<Trace>,
+        (id, life): (TraceId, &[Span]),
         closed: Option<(i64, bool)>,
         losses: &mut Losses,
     ) -> Option<Firing> {
+        let pattern = rule.trace.as_deref()?;
         let (first, last) = (life.first()?.at, life.last()?.at);
+        let joined = closed.filter(|_| self.looks_along_links).map(|(moment, _)| {
+            let joined = links::join(pattern, traces, &self.states, (id, life), moment);
+            losses.limited += u64::from(joined.is_cut);
+            joined
+        });
         let state = self.states.get_mut(&id)?;
-        let marks = || state.marks.iter().filter(|mark| (first..=last).contains(&mark.at));
-        let taken = marks().fold(0, |taken, mark| taken | bit(mark.step));
-        if state.spent > COST_PER_TRACE || !pattern.choices.iter().any(|choice| choice & taken == *choice) {
+        let own = state.marks.iter().filter(|mark| (first..=last).contains(&mark.at));
+        let marks: Vec<&Mark> = joined.as_ref().map_or_else(|| own.collect(), |joined| joined.marks.iter().collect());
+        if state.spent > COST_PER_TRACE || !is_worth_it(pattern, &marks) {
             return None;
         }
-        let tree = Tree::new(life);
-        let (found, pairs) = binding::find(pattern, &tree, marks());
-        let spent = state.spent + life.len() as u64 + pairs;
+        let spans = joined.as_ref().map_or(life, |joined| joined.spans.as_slice());
+        if pattern.unsampled && pattern.absent != 0 && sampling::is_thinned(spans) {
+            losses.limited += 1;
+            return None;
+        }
+        let tree = joined.as_ref().map_or_else(|| Tree::new(life), Tree::of_joined);
+        let (found, pairs) = binding::find(pattern, &tree, marks.iter().copied());
+        let spent = state.spent + spans.len() as u64 + pairs;
         let firing = match found {
             Search::Found(found) => Some(firing(rule, pattern, id, &tree, &found, closed)),
             Search::Nothing => {
@@ -206,9 +224,22 @@ impl PatternMemory {
     fn fire(&mut self, id: TraceId, firing: Firing) -> Firing {
         self.fired.insert(id, firing.at);
         self.fired_by_time.insert((firing.at, id));
-        self.forget(id);
+        if !self.looks_along_links {
+            self.forget(id);
+        }
         firing
     }
+}
+
+/// Whether there are as many matches as some choice of steps needs.
+fn is_worth_it(pattern: &TracePattern, marks: &[&Mark]) -> bool {
+    let taken = marks.iter().fold(0, |taken, mark| taken | bit(mark.step));
+    let is_short = |(step, least): &(usize, usize)| {
+        let seen = marks.iter().filter(|mark| mark.step == *step).take(*least).count();
+        seen < *least
+    };
+    let short = pattern.counts.iter().filter(|count| is_short(count)).fold(0, |short, (step, _)| short | bit(*step));
+    pattern.choices.iter().any(|choice| choice & taken == *choice && choice & short == 0)
 }
 
 /// What a binding says. `closed` is as above.

@@ -22,11 +22,13 @@ pub enum How {
     SiblingOf,
     /// It ends before the other; of two that end together, the one that was taken in first.
     Precedes,
+    /// It has a span link to the other, of its own trace or of another.
+    LinkedTo,
 }
 
 impl How {
     /// Every relation.
-    pub const ALL: [Self; 4] = [Self::ChildOf, Self::DescendantOf, Self::SiblingOf, Self::Precedes];
+    pub const ALL: [Self; 5] = [Self::ChildOf, Self::DescendantOf, Self::SiblingOf, Self::Precedes, Self::LinkedTo];
 
     /// Its name in rules.
     pub fn as_str(self) -> &'static str {
@@ -35,6 +37,7 @@ impl How {
             Self::DescendantOf => "descendant_of",
             Self::SiblingOf => "sibling_of",
             Self::Precedes => "precedes",
+            Self::LinkedTo => "linked_to",
         }
     }
 }
@@ -57,6 +60,7 @@ fn is_impossible(steps: usize, relations: &[Relation]) -> bool {
             How::DescendantOf => below[*left][*right] = true,
             How::SiblingOf => siblings.push((*left, *right)),
             How::Precedes => before[*left][*right] = true,
+            How::LinkedTo => {}
         }
     }
     children.iter().for_each(|(child, parent)| below[*child][*parent] = true);

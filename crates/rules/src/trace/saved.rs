@@ -12,12 +12,15 @@ use model::{EventId, SpanId, TraceId};
 use serde::{Deserialize, Serialize};
 
 use super::Mark;
+use super::beside::{Beside, LinksOf};
 use super::closing::Progress;
 use super::memory::{Trace, Traces};
 use super::pattern::{Map, PatternMemory, State};
+use super::sampling::UNKNOWN;
 use super::tree::Span;
 use crate::checkpoint::{RestoreError, load_event, save_event};
 use crate::engine::memory_key;
+use crate::inherited::saved::{Facts1, load_facts, save_facts};
 use crate::set::{CompiledBody, RuleSet};
 
 const SPAN_BYTES: usize = 28;
@@ -28,6 +31,9 @@ pub struct Traces1 {
     /// Least recently used first.
     traces: Vec<Trace1>,
     patterns: Vec<Pattern1>,
+    /// What the facts of spans are called.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    facts: Vec<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -35,6 +41,14 @@ struct Trace1 {
     id: String,
     services: Vec<String>,
     spans: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    facts: Vec<Facts1>,
+    /// Span, and trace and span of each link.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    links: Vec<(String, Vec<(String, String)>)>,
+    /// What spans say of sampling, by their position.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    sampling: Vec<(usize, u32)>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -66,7 +80,7 @@ impl Traces1 {
     }
 
     /// What to write down of the traces of a tenant.
-    pub fn save(traces: &Traces) -> Self {
+    pub fn save(traces: &Traces, set: &RuleSet) -> Self {
         let patterns = traces.patterns.iter().map(|((id, version), memory)| Pattern1 {
             id: id.clone(),
             version: version.clone(),
@@ -76,6 +90,7 @@ impl Traces1 {
         Self {
             traces: traces.by_recency().map(|(id, trace)| save_trace(id, trace)).collect(),
             patterns: patterns.collect(),
+            facts: set.facts(),
         }
     }
 
@@ -86,9 +101,13 @@ impl Traces1 {
     pub fn load(self, set: &RuleSet) -> Result<Traces, RestoreError> {
         let mut traces = Traces::default();
         let Some(plan) = set.traces else { return Ok(traces) };
+        let facts = set.facts();
         for saved in self.traces {
             let spans = load_spans(&saved, &mut traces)?;
-            traces.restore(id(&saved.id)?, spans, plan.span_nanos);
+            let mut beside = Beside::default();
+            beside.facts = load_facts(saved.facts, &self.facts, &facts)?;
+            beside.links = load_links(saved.links)?;
+            traces.restore(id(&saved.id)?, spans, beside, plan.span_nanos);
         }
         for saved in self.patterns {
             let key = (saved.id.clone(), saved.version.clone());
@@ -102,7 +121,7 @@ impl Traces1 {
             let fired: Result<BTreeMap<TraceId, i64>, RestoreError> =
                 saved.fired.iter().map(|(trace, at)| Ok((id(trace)?, *at))).collect();
             states.retain(|id, _| traces.traces.contains_key(id));
-            traces.restore_pattern(key, PatternMemory::restore(states, fired?));
+            traces.restore_pattern(key, PatternMemory::restore(states, fired?, rule.trace.as_deref()));
         }
         Ok(traces)
     }
@@ -122,7 +141,12 @@ fn save_trace(id: TraceId, trace: &Trace) -> Trace1 {
         bytes.extend(span.parent.map_or([0; 8], |parent| parent.0));
         bytes.extend(number.to_be_bytes());
     }
-    Trace1 { id: id.to_string(), services, spans: BASE64.encode(bytes) }
+    let beside = trace.beside.as_deref();
+    let facts = beside.map(|beside| save_facts(&beside.facts)).unwrap_or_default();
+    let sampling = trace.spans.iter().enumerate().filter(|(_, span)| span.sampling != UNKNOWN);
+    let sampling = sampling.map(|(at, span)| (at, span.sampling)).collect();
+    let links = beside.map(|beside| save_links(&beside.links)).unwrap_or_default();
+    Trace1 { id: id.to_string(), services, spans: BASE64.encode(bytes), facts, links, sampling }
 }
 
 fn load_spans(saved: &Trace1, traces: &mut Traces) -> Result<Vec<Span>, RestoreError> {
@@ -139,10 +163,30 @@ fn load_spans(saved: &Trace1, traces: &mut Traces) -> Result<Vec<Span>, RestoreE
             id: SpanId::from_slice(&row[8..16]).ok_or_else(wrong)?,
             parent: SpanId::from_slice(&row[16..24]),
             service: traces.service(service),
+            sampling: UNKNOWN,
         });
+    }
+    for (at, sampling) in &saved.sampling {
+        spans.get_mut(*at).ok_or_else(wrong)?.sampling = *sampling;
     }
     spans.sort_by_key(|span| (span.at, span.id));
     Ok(spans)
+}
+
+fn save_links(links: &LinksOf) -> Vec<(String, Vec<(String, String)>)> {
+    let link = |(trace, span): &(TraceId, SpanId)| (trace.to_string(), span.to_string());
+    let one = |(span, links): (&SpanId, &Vec<(TraceId, SpanId)>)| (span.to_string(), links.iter().map(link).collect());
+    let mut saved: Vec<(String, Vec<(String, String)>)> = links.iter().map(one).collect();
+    saved.sort();
+    saved
+}
+
+fn load_links(saved: Vec<(String, Vec<(String, String)>)>) -> Result<LinksOf, RestoreError> {
+    let link = |(trace, span): (String, String)| Ok((id(&trace)?, span_id(&span)?));
+    let one = |(span, links): (String, Vec<(String, String)>)| {
+        Ok((span_id(&span)?, links.into_iter().map(link).collect::<Result<_, RestoreError>>()?))
+    };
+    saved.into_iter().map(one).collect()
 }
 
 fn save_states(memory: &PatternMemory) -> Vec<State1> {
@@ -170,7 +214,7 @@ fn load_state(trace: TraceId, saved: State1, steps: usize) -> Result<State, Rest
         if step >= steps {
             return Err(RestoreError::Identity(format!("step {step}")));
         }
-        let span: SpanId = span.parse().map_err(|_| RestoreError::Identity(span.chars().take(80).collect()))?;
+        let span = span_id(&span)?;
         let event = event.map_or(Ok(EventId::Span(trace, span)), |text| load_event(&text))?;
         let values = values.into_iter().map(|value| value.map(Arc::from)).collect();
         marks.push(Mark { at, order, span, step, event, values });
@@ -180,5 +224,9 @@ fn load_state(trace: TraceId, saved: State1, steps: usize) -> Result<State, Rest
 }
 
 fn id(text: &str) -> Result<TraceId, RestoreError> {
+    text.parse().map_err(|_| RestoreError::Identity(text.chars().take(80).collect()))
+}
+
+fn span_id(text: &str) -> Result<SpanId, RestoreError> {
     text.parse().map_err(|_| RestoreError::Identity(text.chars().take(80).collect()))
 }

@@ -35,6 +35,7 @@ fn trace(dice: &mut Dice) -> Vec<Span> {
         id: id(number),
         parent: (dice.roll(5) > 0).then(|| id(dice.roll(size + 1))),
         service: ["a", "b", "c"][dice.roll(3)].into(),
+        sampling: 0,
     };
     (0..size).map(|number| span(number, dice)).collect()
 }
@@ -62,6 +63,7 @@ fn pattern(dice: &mut Dice) -> TracePattern {
         choices: vec![(0..steps).fold(0, |all, step| all | bit(step)) & !absent],
         relations: (0..dice.roll(4)).map(|_| relation(dice)).collect(),
         comparisons: (0..dice.roll(2)).map(|_| compared(dice)).collect(),
+        counts: if dice.roll(3) == 0 { vec![(0, 2 + dice.roll(2))] } else { Vec::new() },
         path: (dice.roll(3) == 0)
             .then(|| ServicePath::parse(["a > **", "** > b", "* > ** > c"][dice.roll(3)]).expect("a path")),
         ..TracePattern::default()
@@ -107,6 +109,7 @@ fn lies(spans: &[Span], left: usize, how: How, right: usize) -> bool {
         How::DescendantOf => above(spans, left).is_some_and(|chain| chain.contains(&right)),
         How::SiblingOf => left != right && spans[left].parent.is_some() && spans[left].parent == spans[right].parent,
         How::Precedes => left < right,
+        How::LinkedTo => false,
     }
 }
 
@@ -143,6 +146,14 @@ fn brute(pattern: &TracePattern, spans: &[Span], marks: &[Mark], bound: &mut Vec
     if !demands(pattern, spans, &refs) {
         return false;
     }
+    let too_few = pattern.counts.iter().any(|(step, least)| {
+        let fits = |mark: &&Mark| {
+            let mut with = refs.clone();
+            with[*step] = Some(mark);
+            mark.step == *step && demands(pattern, spans, &with)
+        };
+        marks.iter().filter(fits).count() < *least
+    });
     let is_refuted = marks.iter().filter(|mark| pattern.is_absent(mark.step)).any(|mark| {
         let mut with = refs.clone();
         with[mark.step] = Some(mark);
@@ -159,7 +170,7 @@ fn brute(pattern: &TracePattern, spans: &[Span], marks: &[Mark], bound: &mut Vec
         services.dedup();
         path.matches(&services)
     });
-    !is_refuted && fits
+    !is_refuted && !too_few && fits
 }
 
 #[test]
@@ -257,7 +268,13 @@ fn a_path_is_walked_from_the_top() {
 fn a_trace_flooded_with_matches_is_given_up_and_never_walked_for_ever() {
     let steps = 8;
     let spans: Vec<Span> = (0..256_usize)
-        .map(|n| Span { at: n as i64, id: SpanId([1, 0, 0, 0, 0, 0, 0, n as u8]), parent: None, service: "s".into() })
+        .map(|n| Span {
+            at: n as i64,
+            id: SpanId([1, 0, 0, 0, 0, 0, 0, n as u8]),
+            parent: None,
+            service: "s".into(),
+            sampling: 0,
+        })
         .collect();
     let mark = |step: usize, span: &Span| Mark {
         at: span.at,

@@ -1,10 +1,11 @@
 //! The spans of one trace as a tree, asked in constant time which lies below which.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use model::SpanId;
 
+use super::links::Joined;
 use super::relation::How;
 
 /// What is remembered of every span of a trace.
@@ -16,6 +17,8 @@ pub struct Span {
     /// `None` for a root.
     pub parent: Option<SpanId>,
     pub service: Arc<str>,
+    /// What it says of the sampling of its trace (see [`super::sampling`]).
+    pub sampling: u32,
 }
 
 /// A tree, or several when parents are missing. Links that form a circle carry nobody below anybody.
@@ -23,6 +26,10 @@ pub struct Span {
 pub struct Tree<'s> {
     spans: &'s [Span],
     places: Vec<Place>,
+    /// Which span links to which; known of traces that were drawn together.
+    linked: Option<&'s HashSet<(SpanId, SpanId)>>,
+    /// Spans of the trace that is judged have ids up to this one, when others are looked at as well.
+    own: Option<SpanId>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -75,7 +82,17 @@ impl<'s> Tree<'s> {
                 }
             }
         }
-        Self { spans, places }
+        Self { spans, places, linked: None, own: None }
+    }
+
+    /// The tree of several traces that were drawn together.
+    pub fn of_joined(joined: &'s Joined) -> Self {
+        Self { linked: Some(&joined.linked), own: Some(joined.own), ..Self::new(&joined.spans) }
+    }
+
+    /// Whether a span belongs to the trace that is judged.
+    pub fn is_own(&self, id: SpanId) -> bool {
+        self.own.is_none_or(|own| id <= own)
     }
 
     /// Where a span stands among the spans.
@@ -104,6 +121,7 @@ impl<'s> Tree<'s> {
             }
             How::SiblingOf => left != right && one.parent.is_some() && one.parent == other.parent,
             How::Precedes => one.at < other.at,
+            How::LinkedTo => self.linked.is_some_and(|linked| linked.contains(&(one.id, other.id))),
         }
     }
 
