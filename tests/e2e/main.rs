@@ -14,6 +14,7 @@ mod demo;
 mod doctor;
 mod encryption;
 mod hostile;
+mod learning;
 mod malformed;
 mod offline;
 mod own_traces;

@@ -17,6 +17,7 @@ use wal::{ReaderName, Wal};
 use crate::checkpoint::{Checkpoint, CheckpointFile};
 use crate::corridor::{Next, Queue};
 use crate::frame;
+use crate::history::History;
 use crate::quiet::Quiet;
 pub use crate::tally::Tally;
 
@@ -54,6 +55,8 @@ pub struct Parts {
     pub limits: Option<Limits>,
     /// Proxies that the collector trusts, for frames that are read back.
     pub proxies: TrustedProxies,
+    /// Where baselines learn from stored events.
+    pub history: History,
 }
 
 impl Parts {
@@ -126,6 +129,7 @@ impl Detector {
             }
             self.catch_up(&stop).await;
             if ticked {
+                tokio::task::block_in_place(|| self.parts.history.exchange(&mut self.engines));
                 self.close_windows(&stop).await;
                 self.parts.tally.show(self.engines.values());
             }

@@ -9,6 +9,7 @@ pub mod checkpoint;
 pub mod corridor;
 pub mod detect;
 pub mod frame;
+pub mod history;
 pub mod replay;
 pub mod shelf;
 mod tally;

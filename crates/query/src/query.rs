@@ -113,6 +113,11 @@ impl Query {
         self.inner.lake.missing(tenant, signal, range).iter().map(|file| file.name.clone()).collect()
     }
 
+    /// What running queries work with.
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
     /// The limits it was made with.
     pub fn limits(&self) -> &Limits {
         &self.inner.limits

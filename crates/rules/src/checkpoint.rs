@@ -2,7 +2,7 @@
 //!
 //! Version 1: the ASCII line `tracehound-rules 1\n`, then one JSON object ([`Memory1`]). Field names are part of the
 //! format; a change of their meaning needs a new version, and version 1 stays readable. A field may be added when its
-//! absence reads as having remembered nothing, as `traces` and `held` of a tenant do.
+//! absence reads as having remembered nothing, as `traces`, `held` and `baselines` of a tenant do.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use model::{EventId, LogId, SpanId, TenantId, TraceId};
 use serde::{Deserialize, Serialize};
 
+use crate::baseline::saved::{self, Baseline1};
 use crate::correlate::Memory;
 use crate::correlate::group::Group;
 use crate::engine::{Engine, RuleCounters, Settings, Tenant, memory_key};
@@ -55,6 +56,8 @@ struct Tenant1 {
     traces: Traces1,
     #[serde(default, skip_serializing_if = "Held1::is_empty")]
     held: Held1,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    baselines: Vec<Baseline1>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -144,7 +147,9 @@ impl Engine {
         muted.sort();
         let traces = Traces1::save(&tenant.traces, &self.set);
         let held = Held1::save(&tenant.held, &self.set);
-        Tenant1 { name: name.to_string(), newest: tenant.newest, floor: tenant.floor, rules, muted, traces, held }
+        let baselines = saved::save(&tenant.baselines);
+        let (name, newest, floor) = (name.to_string(), tenant.newest, tenant.floor);
+        Tenant1 { name, newest, floor, rules, muted, traces, held, baselines }
     }
 
     fn load_tenant(&self, saved: Tenant1) -> Result<Tenant, RestoreError> {
@@ -153,6 +158,7 @@ impl Engine {
         tenant.floor = saved.floor;
         tenant.traces = saved.traces.load(&self.set)?;
         tenant.held = saved.held.load(&self.set)?;
+        tenant.baselines = saved::load(saved.baselines, &self.set)?;
         for rule in saved.rules {
             let known =
                 self.set.rules.iter().find(|known| memory_key(known) == (rule.id.clone(), rule.version.clone()));

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use model::{Detection, EventBatch, TenantId, UnixNanos};
 
+use crate::baseline::{self, Baselines};
 use crate::budget::{self, Budget, Limits, Stopped, Stopwatch};
 use crate::correlate::{Bounds, Memory};
 use crate::events::Events;
@@ -45,6 +46,12 @@ pub struct Settings {
     pub held_rows: usize,
     /// Memory that these rows may take, in bytes.
     pub held_bytes: usize,
+    /// Values one `first_seen` remembers per tenant, over all groups.
+    pub values_per_rule: usize,
+    /// Events one `first_seen` or `deviation` holds per tenant until the watermark has passed them.
+    pub waiting_per_rule: usize,
+    /// Buckets one `deviation` remembers per tenant, over all groups.
+    pub buckets_per_rule: usize,
     /// Hold repeats of an alert back, for the rule's `suppress` or its timespan.
     pub suppress: bool,
     /// Judge on arrival where late events can only confirm; otherwise wait for the watermark always.
@@ -65,6 +72,9 @@ impl Default for Settings {
             trace_bytes: 64 * 1024 * 1024,
             held_rows: 100_000,
             held_bytes: 32 * 1024 * 1024,
+            values_per_rule: 100_000,
+            waiting_per_rule: 500_000,
+            buckets_per_rule: 1_000_000,
             suppress: true,
             eager: true,
         }
@@ -86,6 +96,9 @@ impl Settings {
             trace_bytes: usize::MAX,
             held_rows: usize::MAX,
             held_bytes: usize::MAX,
+            values_per_rule: usize::MAX,
+            waiting_per_rule: usize::MAX,
+            buckets_per_rule: usize::MAX,
             suppress: false,
             eager: false,
         }
@@ -98,6 +111,16 @@ impl Settings {
             bytes: self.state_bytes_per_rule,
             evidence: self.evidence,
             eager: self.eager,
+        }
+    }
+
+    pub(crate) fn baseline_bounds(&self) -> baseline::Bounds {
+        baseline::Bounds {
+            groups: self.groups_per_rule,
+            values: self.values_per_rule,
+            waiting: self.waiting_per_rule,
+            buckets: self.buckets_per_rule,
+            evidence: self.evidence,
         }
     }
 
@@ -141,6 +164,7 @@ pub(crate) struct Tenant {
     pub traces: Traces,
     /// Rows that wait for what they inherit.
     pub held: Held,
+    pub baselines: Baselines,
 }
 
 /// Rule id and version.
@@ -155,6 +179,7 @@ impl Tenant {
             mute: Mute::default(),
             traces: Traces::default(),
             held: Held::default(),
+            baselines: Baselines::default(),
         }
     }
 }
@@ -189,10 +214,13 @@ impl Engine {
         }
     }
 
-    /// Takes new rules. Memory of rules whose version did not change survives; the rest is forgotten.
+    /// Takes new rules. Memory of rules whose version did not change survives, and so do baselines of rules that learn from
+    /// the same as before; the rest is forgotten.
     pub fn replace(&mut self, set: Arc<RuleSet>) {
         let known: std::collections::HashSet<MemoryKey> = set.rules.iter().map(memory_key).collect();
+        let learning: std::collections::HashSet<&baseline::Key> = set.baseline_keys().collect();
         for tenant in self.tenants.values_mut() {
+            tenant.baselines.retain(|key, _| learning.contains(key));
             tenant.memories.retain(|key, _| known.contains(key));
             tenant.traces.patterns.retain(|key, _| known.contains(key));
             tenant.held = saved::carry_over(std::mem::take(&mut tenant.held), &self.set, &set);

@@ -12,6 +12,7 @@ pub mod engine;
 pub mod offline;
 
 mod atom;
+mod baseline;
 mod bits;
 mod checkpoint;
 mod column;
@@ -35,6 +36,7 @@ mod timespan;
 mod trace;
 mod yaml;
 
+pub use baseline::learner::Learner;
 pub use book::{Changed, FileView, RuleBook, RuleSummary, check};
 pub use checkpoint::RestoreError;
 pub use diagnostic::Diagnostic;

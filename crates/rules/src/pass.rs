@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use model::{Detection, EventId, Signal, TenantId, UnixNanos};
 
+use crate::baseline;
 use crate::budget::{self, Meter, Stopped};
 use crate::column::{Columns, Interned};
 use crate::correlate::{self, Firing, Losses};
@@ -36,17 +37,32 @@ pub(crate) struct Matches<'b> {
 impl<'b> Matches<'b> {
     /// Evaluates every rule on single events.
     pub fn new(set: &'b RuleSet, events: &'b Events<'b>) -> Self {
-        Self::measured(set, events, &Stopped::new(), &mut None)
+        Self::among(set, events, |_| true)
+    }
+
+    /// Evaluates the rules on single events whose numbers are wanted.
+    pub fn among(set: &'b RuleSet, events: &'b Events<'b>, is_wanted: impl Fn(usize) -> bool) -> Self {
+        Self::asked(set, events, is_wanted, &mut None)
     }
 
     /// Evaluates the rules on single events that were not stopped, and measures them.
     pub fn measured(set: &'b RuleSet, events: &'b Events<'b>, stopped: &Stopped, meter: &mut Option<Meter>) -> Self {
+        let goes_on = |number: usize| set.rules.get(number).is_some_and(|rule| !budget::is_stopped(stopped, rule));
+        Self::asked(set, events, goes_on, meter)
+    }
+
+    fn asked(
+        set: &'b RuleSet,
+        events: &'b Events<'b>,
+        is_wanted: impl Fn(usize) -> bool,
+        meter: &mut Option<Meter>,
+    ) -> Self {
         let index = set.index(events.signal);
         let mut columns = Columns::new(events.records, &set.plan, index.looks_everywhere());
         let mut answers = Answers::new(set, index, &mut columns, meter);
         let (mut rows, mut plain) = (HashMap::new(), HashMap::new());
         for number in answers.candidates() {
-            let Some(rule) = set.rules.get(number).filter(|rule| !budget::is_stopped(stopped, rule)) else { continue };
+            let Some(rule) = set.rules.get(number).filter(|_| is_wanted(number)) else { continue };
             let CompiledBody::Event(event) = &rule.body else { continue };
             let started = meter.as_ref().map(Meter::read);
             let found = event.expression.rows(columns.len(), &mut |atom| answers.rows(atom, &mut columns));
@@ -197,9 +213,10 @@ impl Pass<'_> {
             let inputs = Inputs { fired: &fired, dealt: &dealt };
             let (wide, deep) = (floors(floor), floors(trace_floor));
             let started = self.meter.as_ref().map(Meter::read);
-            let firings = match correlation.trace {
-                Some(_) => self.traced(tenant, rule, correlation, matches.as_deref_mut(), &inputs, deep),
-                None => self.windowed(tenant, *number, correlation, matches.as_deref_mut(), &inputs, wide),
+            let firings = match (&correlation.trace, &correlation.baseline) {
+                (Some(_), _) => self.traced(tenant, rule, correlation, matches.as_deref_mut(), &inputs, deep),
+                (None, Some(_)) => self.learned(tenant, rule, correlation, matches.as_deref_mut(), &inputs, wide),
+                (None, None) => self.windowed(tenant, *number, correlation, matches.as_deref_mut(), &inputs, wide),
             };
             charge(&mut self.meter, *number, started);
             if rule.referred {
@@ -362,6 +379,41 @@ impl Pass<'_> {
         }
         let bounds = self.settings.trace_bounds();
         let firings = tenant.traces.settle(&key, correlation, bounds, floors.settled, &mut losses);
+        self.told(tenant, rule, correlation, &firings, losses);
+        firings
+    }
+
+    /// Feeds and settles a correlation that learns what is usual.
+    fn learned(
+        &mut self,
+        tenant: &mut Tenant,
+        rule: &Compiled,
+        correlation: &CompiledCorrelation,
+        matches: Option<&mut Matches<'_>>,
+        inputs: &Inputs<'_>,
+        floors: Floors,
+    ) -> Vec<Firing> {
+        let Some((baseline, key)) = &correlation.baseline else { return Vec::new() };
+        // events before it are late for a tenant that is known
+        let since = if tenant.floor == i64::MIN { floors.settled } else { floors.late };
+        let memory = tenant.baselines.entry(key.clone());
+        let memory = memory.or_insert_with(|| baseline::Memory::new(baseline, since));
+        let bounds = self.settings.baseline_bounds();
+        let (firings, losses) =
+            baseline::run((self.set, bounds), memory, (correlation, baseline), matches, inputs, floors);
+        self.told(tenant, rule, correlation, &firings, losses);
+        firings
+    }
+
+    /// Counts what came of a rule, and raises the alerts that are not held back.
+    fn told(
+        &mut self,
+        tenant: &mut Tenant,
+        rule: &Compiled,
+        correlation: &CompiledCorrelation,
+        firings: &[Firing],
+        losses: Losses,
+    ) {
         self.lost(rule, losses);
         self.counters(rule).matched += firings.len() as u64;
         for firing in firings.iter().filter(|_| !rule.silent) {
@@ -369,7 +421,6 @@ impl Pass<'_> {
                 self.alert(rule, correlation, firing);
             }
         }
-        firings
     }
 
     /// Whether an alert repeats one that was raised lately; it is remembered when it does not.
@@ -425,20 +476,20 @@ impl Pass<'_> {
 pub(crate) type Insert<'i> = dyn FnMut((&str, &[&str]), Kept) + 'i;
 
 /// What a correlation is fed with besides the rows of the batch.
-struct Inputs<'i> {
+pub(crate) struct Inputs<'i> {
     /// Firings of other correlations.
-    fired: &'i HashMap<usize, Vec<Firing>>,
+    pub fired: &'i HashMap<usize, Vec<Firing>>,
     /// Rows that waited.
-    dealt: &'i Dealt,
+    pub dealt: &'i Dealt,
 }
 
 /// The watermark as one correlation sees it.
 #[derive(Clone, Copy)]
-struct Floors {
+pub(crate) struct Floors {
     /// What is before it comes too late.
-    late: i64,
+    pub late: i64,
     /// What is before it can be judged.
-    settled: i64,
+    pub settled: i64,
 }
 
 /// Hands the rows of a rule to a correlation. A row without one of the keys is not counted.

@@ -70,11 +70,13 @@ pub fn of_trace(
     text
 }
 
-fn number(metric: f64) -> String {
+/// A number as a sentence shows it.
+pub fn number(metric: f64) -> String {
     if metric.fract() == 0.0 { format!("{metric:.0}") } else { format!("{metric:.2}") }
 }
 
-fn cut(text: &str) -> String {
+/// A value as a sentence shows it.
+pub fn cut(text: &str) -> String {
     match text.char_indices().nth(CHARS_SHOWN) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text.to_owned(),

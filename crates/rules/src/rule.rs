@@ -6,6 +6,7 @@ use model::Signal;
 use model::detection::RuleInfo;
 
 use crate::atom::{Atom, Relation};
+use crate::baseline::Baseline;
 use crate::diagnostic::Place;
 use crate::expression::Expression;
 use crate::kinds::Kind;
@@ -89,6 +90,8 @@ pub struct Correlation {
     pub generate_inputs: bool,
     /// What it looks for in a trace, when that is what it looks at.
     pub trace: Option<Arc<TracePattern>>,
+    /// What it learns, when that is what it looks at.
+    pub baseline: Option<Arc<Baseline>>,
 }
 
 /// One name for what different rules call differently.

@@ -8,6 +8,8 @@ use model::detection::RuleInfo;
 use sha2::{Digest, Sha256};
 
 use crate::atom::Atom;
+use crate::baseline::network::Network;
+use crate::baseline::{self, Baseline};
 use crate::column::Plan;
 use crate::diagnostic::{Diagnostic, Place, Report, code};
 use crate::expression::Expression;
@@ -120,6 +122,8 @@ pub(crate) struct CompiledCorrelation {
     pub trace: Option<Arc<TracePattern>>,
     /// It is fed by rows that wait for what they inherit, or builds on one that is.
     pub lags: bool,
+    /// What it learns, and whose baseline that is; its feeds then bring the values of the group and of what is learned.
+    pub baseline: Option<(Arc<Baseline>, baseline::Key)>,
 }
 
 /// Where a correlation takes its events from. Fields are numbers of the plan when the input is a rule on single events,
@@ -168,6 +172,14 @@ impl RuleSet {
     /// The names of what is remembered of spans that others inherit from.
     pub(crate) fn facts(&self) -> Vec<String> {
         self.inherited.iter().flat_map(|plan| &plan.facts).map(|fact| fact.name.clone()).collect()
+    }
+
+    /// Whose baselines there are.
+    pub(crate) fn baseline_keys(&self) -> impl Iterator<Item = &baseline::Key> {
+        self.rules.iter().filter_map(|rule| match &rule.body {
+            CompiledBody::Correlation(rule) => rule.baseline.as_ref().map(|(_, key)| key),
+            CompiledBody::Event(_) => None,
+        })
     }
 
     /// What alerts say of each rule.
@@ -441,11 +453,13 @@ impl<'r> Linker<'r> {
             let mut find = |name: &String| {
                 let alias = correlation.aliases.iter().find(|alias| alias.name == *name);
                 let stands_for = alias.and_then(|alias| alias.fields.iter().find(|(of, _)| of.rule == reference.rule));
-                let field = stands_for.map_or(name, |(_, field)| field);
+                let whole = stands_for.map_or(name.as_str(), |(_, field)| field);
+                let field = if correlation.baseline.is_some() { Network::field(whole) } else { whole };
                 match &set.rules[*input].body {
                     CompiledBody::Event(_) => Ok(set.plan.field(field)),
                     CompiledBody::Correlation(inner) => {
-                        inner.group_by.iter().position(|known| known == field).ok_or_else(|| field.clone())
+                        let position = |wanted: &str| inner.group_by.iter().position(|known| known == wanted);
+                        position(whole).or_else(|| position(field)).ok_or_else(|| field.to_owned())
                     }
                 }
             };
@@ -462,6 +476,10 @@ impl<'r> Linker<'r> {
                 }
             }
         }
+        let baseline = match &correlation.baseline {
+            Some(baseline) => Some(self.learning(file, rule, (correlation, baseline), inputs, set)?),
+            None => None,
+        };
         let by = rule.suppress.iter().flat_map(|suppress| &suppress.by);
         let by = by.filter_map(|field| correlation.group_by.iter().position(|known| known == field)).collect();
         Some(CompiledCorrelation {
@@ -474,7 +492,30 @@ impl<'r> Linker<'r> {
             by,
             trace: correlation.trace.clone(),
             lags: false,
+            baseline,
         })
+    }
+
+    /// What a rule learns, and whose baseline that is.
+    fn learning(
+        &mut self,
+        file: &str,
+        rule: &Rule,
+        (correlation, baseline): (&Correlation, &Arc<Baseline>),
+        inputs: &[usize],
+        set: &RuleSet,
+    ) -> Option<(Arc<Baseline>, baseline::Key)> {
+        let is_stored = |input: &usize| matches!(set.rules[*input].body, CompiledBody::Event(_));
+        if let Some((_, reference)) =
+            inputs.iter().zip(&correlation.rules).find(|(input, _)| baseline.has_history && !is_stored(input))
+        {
+            let message = format!("{:?} is a correlation, whose firings are not stored", reference.rule);
+            let hint = "warm_start: history needs rules on single events; leave it out to learn from now on".to_owned();
+            self.report(file, reference.at, code::BAD_VALUE, message, hint);
+            return None;
+        }
+        let identity = baseline::identity::of(correlation, baseline, inputs, set);
+        Some((Arc::clone(baseline), (rule.info.id.clone(), identity)))
     }
 
     /// Where a pattern over traces takes its steps from: rules on single spans, and nothing else.

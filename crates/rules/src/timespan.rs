@@ -23,6 +23,13 @@ pub fn parse_nanos(text: &str) -> Option<i64> {
     digits.parse::<i64>().ok()?.checked_mul(seconds)?.checked_mul(SECOND)
 }
 
+/// Roughly how long: the largest whole unit, rounded down.
+pub fn about_nanos(nanos: i64) -> String {
+    let units = [(86_400 * SECOND, "d"), (3_600 * SECOND, "h"), (60 * SECOND, "m")];
+    let largest = units.into_iter().find(|(unit, _)| nanos >= *unit);
+    largest.map_or_else(|| format!("{}s", nanos / SECOND), |(unit, letter)| format!("{}{letter}", nanos / unit))
+}
+
 /// The shortest way to write a length of time: whole units down to milliseconds.
 pub fn show_nanos(nanos: i64) -> String {
     let units = [(86_400 * SECOND, "d"), (3_600 * SECOND, "h"), (60 * SECOND, "m"), (SECOND, "s")];

@@ -209,6 +209,14 @@ pub const DETECT_STATE_GROUPS: &str = "tracehound_detect_state_groups";
 pub const DETECT_STATE_BYTES: &str = "tracehound_detect_state_bytes";
 /// Rules that are disabled because they cost more than they may.
 pub const DETECT_STOPPED: &str = "tracehound_detect_stopped_rules";
+/// Tenants whose baselines wait for their history, or are reading it.
+pub const DETECT_HISTORY_TENANTS: &str = "tracehound_detect_history_tenants";
+/// Stored events that baselines have learned from.
+pub const DETECT_HISTORY_EVENTS: &str = "tracehound_detect_history_events_total";
+/// Seconds of event time that the history being read still goes on.
+pub const DETECT_HISTORY_LEFT: &str = "tracehound_detect_history_left_seconds";
+/// Histories read, or not. Label `outcome` (whole, shortened, failed).
+pub const DETECT_HISTORIES: &str = "tracehound_detect_histories_total";
 /// Rules loaded. Label `state` (active, invalid).
 pub const RULES: &str = "tracehound_rules";
 

@@ -32,7 +32,7 @@ pub(crate) fn in_range(signal: Signal, range: &TimeRange) -> Expr {
 }
 
 /// Rows that came no later than `through`.
-fn came_by(through: Lsn) -> Expr {
+pub(crate) fn came_by(through: Lsn) -> Expr {
     column(SEQ).lt_eq(lit(through.0))
 }
 
@@ -64,7 +64,7 @@ pub(crate) fn all(conditions: Vec<Expr>) -> Expr {
 }
 
 /// The newest log position a snapshot can see: rows that come later have a greater one.
-fn newest_lsn(snapshot: &Snapshot) -> Lsn {
+pub(crate) fn newest_lsn(snapshot: &Snapshot) -> Lsn {
     let of_batch = |batch: &RecordBatch| {
         let seqs = batch.column_by_name(SEQ).and_then(|column| column.as_primitive_opt::<UInt64Type>());
         seqs.and_then(arrow::compute::max).unwrap_or(0)

@@ -18,13 +18,15 @@ fn rule(kind: &str, relation: Relation, bound: f64) -> CompiledCorrelation {
     let condition = Condition { bounds: vec![(relation, bound)], fields: vec!["v".to_owned()], ..Condition::default() };
     CompiledCorrelation {
         kind,
-        feeds: vec![Feed { rule: 0, keys: Vec::new(), values: Vec::new() }],
+        feeds: vec![Feed { rule: 0, keys: Vec::new(), values: Vec::new(), inherits: false }],
         group_by: vec!["g".to_owned()],
         span_nanos: SPAN,
         settles: (kind.settles)(&condition),
         condition,
         by: Vec::new(),
         trace: None,
+        lags: false,
+        baseline: None,
     }
 }
 

@@ -87,6 +87,18 @@ impl Dealt {
         }
     }
 
+    /// The rows of a rule: time, identity, and what their fields say.
+    pub fn each<'d>(
+        &'d self,
+        set: &'d RuleSet,
+        feed: &Feed,
+        take: &mut impl FnMut(i64, &EventId, &dyn Fn(usize) -> Option<&'d str>),
+    ) {
+        for (known, event) in self.of(set, feed) {
+            take(known.row.at, &known.row.event, &|field| text(known, event, field));
+        }
+    }
+
     /// The rows of a rule as marks of a step, with their traces.
     pub fn marks(&self, set: &RuleSet, feed: &Feed, step: usize) -> Vec<(model::TraceId, Mark)> {
         let mark = |(known, event): (&Known, &CompiledEvent)| {

@@ -1,6 +1,6 @@
 //! `event_count`: how many events the window holds.
 
-use super::{Finding, Kept, Kind, Settles, Window};
+use super::{Finding, Kept, Kind, LooksAt, Settles, Window};
 use crate::rule::Condition;
 
 /// The type.
@@ -10,7 +10,7 @@ pub static KIND: Kind = Kind {
     needs_bounds: true,
     takes_many_fields: false,
     takes_expression: false,
-    looks_at_traces: false,
+    looks_at: LooksAt::Windows,
     settles,
     open: |_, _| Box::new(EventCount),
     what: |_| "events".to_owned(),

@@ -1,6 +1,8 @@
 //! The correlation types: one file each, one line in [`KINDS`].
 
+mod deviation;
 mod event_count;
+mod first_seen;
 mod temporal;
 mod temporal_ordered;
 mod trace_pattern;
@@ -18,7 +20,7 @@ use model::EventId;
 use crate::rule::Condition;
 
 /// Every correlation type.
-pub static KINDS: [&Kind; 9] = [
+pub static KINDS: [&Kind; 11] = [
     &event_count::KIND,
     &value_count::KIND,
     &temporal::KIND,
@@ -28,6 +30,8 @@ pub static KINDS: [&Kind; 9] = [
     &value_percentile::KIND,
     &value_median::KIND,
     &trace_pattern::KIND,
+    &first_seen::KIND,
+    &deviation::KIND,
 ];
 
 /// What a correlation type is.
@@ -42,8 +46,8 @@ pub struct Kind {
     pub takes_many_fields: bool,
     /// Whether `condition` may be a boolean expression over rules.
     pub takes_expression: bool,
-    /// Whether it looks at traces: what is below is then not asked.
-    pub looks_at_traces: bool,
+    /// What it looks at. What is below is asked of windows only, and of the others what it counts.
+    pub looks_at: LooksAt,
     /// When the verdict on a moment can be given.
     pub settles: fn(&Condition) -> Settles,
     /// An empty window for a correlation with this condition over this many rules.
@@ -56,6 +60,17 @@ impl fmt::Debug for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
     }
+}
+
+/// What a correlation type looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LooksAt {
+    /// The events of a group within a window.
+    Windows,
+    /// The spans of a trace: [`crate::trace`].
+    Traces,
+    /// What is usual: [`crate::baseline`].
+    Baselines,
 }
 
 /// When the verdict on a moment can be given.
@@ -91,6 +106,15 @@ pub trait Window: Send + Sync {
     fn leave(&mut self, _event: &Kept) {}
     /// What there is to see in the window, whose events are given; `None` when there is nothing to measure.
     fn look(&self, window: &[Kept]) -> Option<Finding>;
+}
+
+/// The window of a type that looks at something else.
+pub struct NoWindow;
+
+impl Window for NoWindow {
+    fn look(&self, _window: &[Kept]) -> Option<Finding> {
+        None
+    }
 }
 
 /// What a window shows.

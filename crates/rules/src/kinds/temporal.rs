@@ -2,7 +2,7 @@
 //!
 //! With `not` in its condition it looks forward: the window begins with an event and the verdict falls at its end.
 
-use super::{Finding, Kept, Kind, Settles, Window};
+use super::{Finding, Kept, Kind, LooksAt, Settles, Window};
 use crate::expression::Expression;
 use crate::rule::Condition;
 
@@ -13,7 +13,7 @@ pub static KIND: Kind = Kind {
     needs_bounds: false,
     takes_many_fields: false,
     takes_expression: true,
-    looks_at_traces: false,
+    looks_at: LooksAt::Windows,
     settles,
     open: |condition, rules| {
         Box::new(Temporal {

@@ -3,7 +3,7 @@
 //! The earliest event of the first rule, then the earliest later event of the second, and so on: if any chain fits the
 //! window this one does, so there is nothing to backtrack.
 
-use super::{Finding, Kept, Kind, Settles, Window};
+use super::{Finding, Kept, Kind, LooksAt, Settles, Window};
 
 /// The type.
 pub static KIND: Kind = Kind {
@@ -12,7 +12,7 @@ pub static KIND: Kind = Kind {
     needs_bounds: false,
     takes_many_fields: false,
     takes_expression: false,
-    looks_at_traces: false,
+    looks_at: LooksAt::Windows,
     settles: |_| Settles::OnArrival,
     open: |_, rules| Box::new(TemporalOrdered { seen: vec![0; rules] }),
     what: |_| "steps in order".to_owned(),

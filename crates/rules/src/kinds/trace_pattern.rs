@@ -2,7 +2,7 @@
 //!
 //! Not a window over a group: [`crate::trace`] holds the spans and finds the steps among them.
 
-use super::{Finding, Kept, Kind, Settles, Window};
+use super::{Kind, LooksAt, NoWindow, Settles};
 
 /// The type.
 pub static KIND: Kind = Kind {
@@ -11,16 +11,8 @@ pub static KIND: Kind = Kind {
     needs_bounds: false,
     takes_many_fields: false,
     takes_expression: false,
-    looks_at_traces: true,
+    looks_at: LooksAt::Traces,
     settles: |_| Settles::OnWatermark,
     open: |_, _| Box::new(NoWindow),
     what: |_| "steps of a trace".to_owned(),
 };
-
-struct NoWindow;
-
-impl Window for NoWindow {
-    fn look(&self, _window: &[Kept]) -> Option<Finding> {
-        None
-    }
-}

@@ -1,6 +1,6 @@
 //! `value_avg`: the mean of a field over the events of the window that have it.
 
-use super::{Finding, Kept, Kind, Settles, Window, numbers};
+use super::{Finding, Kept, Kind, LooksAt, Settles, Window, numbers};
 
 /// The type.
 pub static KIND: Kind = Kind {
@@ -9,7 +9,7 @@ pub static KIND: Kind = Kind {
     needs_bounds: true,
     takes_many_fields: false,
     takes_expression: false,
-    looks_at_traces: false,
+    looks_at: LooksAt::Windows,
     settles: |_| Settles::OnWatermark,
     open: |_, _| Box::new(ValueAvg),
     what: |condition| format!("as mean of {}", condition.fields.join(", ")),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use super::{Finding, Kept, Kind, Settles, Window};
+use super::{Finding, Kept, Kind, LooksAt, Settles, Window};
 use crate::rule::Condition;
 
 /// The type.
@@ -15,7 +15,7 @@ pub static KIND: Kind = Kind {
     needs_bounds: true,
     takes_many_fields: true,
     takes_expression: false,
-    looks_at_traces: false,
+    looks_at: LooksAt::Windows,
     settles,
     open: |_, _| Box::new(ValueCount::default()),
     what: |condition| format!("distinct values of {}", condition.fields.join(", ")),

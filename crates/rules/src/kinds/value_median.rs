@@ -1,6 +1,6 @@
 //! `value_median`: the median of a field over the events of the window that have it.
 
-use super::{Finding, Kept, Kind, Settles, Window, numbers, percentile};
+use super::{Finding, Kept, Kind, LooksAt, Settles, Window, numbers, percentile};
 
 /// The type.
 pub static KIND: Kind = Kind {
@@ -9,7 +9,7 @@ pub static KIND: Kind = Kind {
     needs_bounds: true,
     takes_many_fields: false,
     takes_expression: false,
-    looks_at_traces: false,
+    looks_at: LooksAt::Windows,
     settles: |_| Settles::OnWatermark,
     open: |_, _| Box::new(ValueMedian),
     what: |condition| format!("as median of {}", condition.fields.join(", ")),

@@ -1,6 +1,6 @@
 //! `value_percentile`: a percentile of a field over the events of the window that have it.
 
-use super::{Finding, Kept, Kind, Settles, Window, numbers, percentile};
+use super::{Finding, Kept, Kind, LooksAt, Settles, Window, numbers, percentile};
 
 /// The type.
 pub static KIND: Kind = Kind {
@@ -9,7 +9,7 @@ pub static KIND: Kind = Kind {
     needs_bounds: true,
     takes_many_fields: false,
     takes_expression: false,
-    looks_at_traces: false,
+    looks_at: LooksAt::Windows,
     settles: |_| Settles::OnWatermark,
     open: |condition, _| Box::new(ValuePercentile(condition.percentile)),
     what: |condition| format!("as percentile {} of {}", condition.percentile, condition.fields.join(", ")),

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{condition, flag, inherited, keys, nearest, references, required, texts, trace};
+use super::{baseline, condition, flag, inherited, keys, nearest, references, required, texts, trace};
 use crate::atom::Relation;
 use crate::diagnostic::{Place, Report, code};
 use crate::expression::Expression;
-use crate::kinds::{self, KINDS, Kind};
+use crate::kinds::{self, KINDS, Kind, LooksAt};
 use crate::rule::{Alias, Condition, Correlation, Reference};
 use crate::timespan;
 use crate::yaml::{Node, Value};
@@ -24,8 +24,10 @@ pub fn read(node: &Node, report: &mut Report) -> Option<Correlation> {
         return None;
     }
     let kind = kind(node, report);
-    if let Some(kind) = kind.filter(|kind| kind.looks_at_traces) {
-        return over_traces(node, kind, report);
+    match kind.map(|kind| (kind, kind.looks_at)) {
+        Some((kind, LooksAt::Traces)) => return over_traces(node, kind, report),
+        Some((kind, LooksAt::Baselines)) => return baseline::read(node, kind, report),
+        _ => {}
     }
     keys(node, &KEYS, "a correlation", report);
     let kind = kind?;
@@ -47,7 +49,28 @@ pub fn read(node: &Node, report: &mut Report) -> Option<Correlation> {
     }
     let generate_inputs = flag(node, "generate", report);
     let group_by = grouped.into_iter().map(|(field, _)| field).collect();
-    Some(Correlation { kind, rules, group_by, aliases, span_nanos, condition, generate_inputs, trace: None })
+    Some(Correlation {
+        kind,
+        rules,
+        group_by,
+        aliases,
+        span_nanos,
+        condition,
+        generate_inputs,
+        trace: None,
+        baseline: None,
+    })
+}
+
+/// The rules that a correlation refers to; `None` after reporting.
+pub fn inputs(node: &Node, report: &mut Report) -> Option<Vec<Reference>> {
+    let rules = node.get("rules").map(|rules| references(rules, report)).unwrap_or_default();
+    if rules.is_empty() || rules.len() > RULES {
+        let message = format!("a correlation refers to 1 to {RULES} rules, got {}", rules.len());
+        report.add(node.at, code::MISSING_KEY, message, "list ids or names under rules");
+        return None;
+    }
+    Some(rules)
 }
 
 fn over_traces(node: &Node, kind: &'static Kind, report: &mut Report) -> Option<Correlation> {
@@ -68,6 +91,7 @@ fn over_traces(node: &Node, kind: &'static Kind, report: &mut Report) -> Option<
         condition: Condition::default(),
         generate_inputs: flag(node, "generate", report),
         trace: Some(Arc::new(pattern)),
+        baseline: None,
     })
 }
 
@@ -189,7 +213,8 @@ fn expression(node: &Node, rules: &mut Vec<Reference>, report: &mut Report) -> O
     condition::parse(node, &numbered.collect::<Vec<_>>(), report)
 }
 
-fn aliases(node: &Node, rules: &[Reference], report: &mut Report) -> Vec<Alias> {
+/// Names for fields that rules call differently.
+pub fn aliases(node: &Node, rules: &[Reference], report: &mut Report) -> Vec<Alias> {
     let Some(found) = node.get("aliases") else { return Vec::new() };
     let Some(entries) = found.entries() else {
         wrong_alias(found.at, report);

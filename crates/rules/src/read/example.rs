@@ -46,21 +46,24 @@ fn example(node: &Node, report: &mut Report) -> Option<Example> {
         report.add(node.at, code::MISSING_KEY, "a test needs a list of events", "");
         return None;
     };
-    if listed.len() > EVENTS {
-        report.add(node.at, code::TOO_LARGE, format!("more than {EVENTS} events in a test"), "");
-        return None;
+    let mut events = Vec::new();
+    for item in listed {
+        events.extend(event(item, report)?);
+        if events.len() > EVENTS {
+            report.add(item.at, code::TOO_LARGE, format!("more than {EVENTS} events in a test"), "");
+            return None;
+        }
     }
-    let events: Option<Vec<_>> = listed.iter().map(|item| event(item, report)).collect();
-    Some(Example { name, at: node.at, expect_match, events: events? })
+    Some(Example { name, at: node.at, expect_match, events })
 }
 
-/// `{offset, event}`; offset is 0 when absent.
-fn event(node: &Node, report: &mut Report) -> Option<(i64, Map<String, Json>)> {
+/// `{offset, event}`, or `{offset, every, times, event}` for several alike; offset is 0 when absent.
+fn event(node: &Node, report: &mut Report) -> Option<Vec<(i64, Map<String, Json>)>> {
     if node.entries().is_none() {
         report.add(node.at, code::WRONG_TYPE, "an event of a test must be a map", "with offset and event");
         return None;
     }
-    keys(node, &["offset", "event"], "an event of a test", report);
+    keys(node, &["offset", "every", "times", "event"], "an event of a test", report);
     let offset = match text(node, "offset", report) {
         None => 0,
         Some((offset, at)) => {
@@ -72,12 +75,38 @@ fn event(node: &Node, report: &mut Report) -> Option<(i64, Map<String, Json>)> {
         }
     };
     match node.get("event").map(json) {
-        Some(Json::Object(map)) => Some((offset, map)),
+        Some(Json::Object(map)) => {
+            let (every_nanos, times) = repeats(node, report)?;
+            let at = |number: i64| offset.saturating_add(every_nanos.saturating_mul(number));
+            Some((0..times).map(|number| (at(number), map.clone())).collect())
+        }
         _ => {
             report.add(node.at, code::MISSING_KEY, "an event of a test needs event, a map of fields", "");
             None
         }
     }
+}
+
+/// `every` and `times`: both or none.
+fn repeats(node: &Node, report: &mut Report) -> Option<(i64, i64)> {
+    let (every, times) = match (text(node, "every", report), text(node, "times", report)) {
+        (None, None) => return Some((0, 1)),
+        (Some(every), Some(times)) => (every, times),
+        (Some((_, at)), None) | (None, Some((_, at))) => {
+            report.add(at, code::MISSING_KEY, "events that repeat need every and times", "as in every: 1h, times: 24");
+            return None;
+        }
+    };
+    let every_nanos = timespan::parse_nanos(&every.0);
+    if every_nanos.is_none() {
+        report.add(every.1, code::BAD_VALUE, format!("{:?} is not a length of time", every.0), "as in 90s or 5m");
+    }
+    let count = times.0.parse().ok().filter(|times| (1..=EVENTS as i64).contains(times));
+    if count.is_none() {
+        let message = format!("times must be a whole number from 1 to {EVENTS}, got {:?}", times.0);
+        report.add(times.1, code::BAD_VALUE, message, "");
+    }
+    Some((every_nanos?, count?))
 }
 
 fn json(node: &Node) -> Json {

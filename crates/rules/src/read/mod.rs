@@ -1,9 +1,11 @@
 //! Rule files: YAML documents to rules, every fault reported with its place.
 
+mod baseline;
 mod condition;
 mod correlation;
 mod counted;
 mod detection;
+mod edge;
 mod example;
 mod header;
 mod inherited;
@@ -100,6 +102,7 @@ fn rule(document: &Node, report: &mut Report) -> Option<Rule> {
                 inherited::check(node, report);
             }
             let expression = detection::expression(node, &[], report);
+            let expression = if edge::is_source(document) { edge::among_calls(expression, report) } else { expression };
             expression.map(|expression| Body::Event(EventRule { signal, expression }))
         }
         "filter" => filter(node, report).map(Body::Filter),
@@ -160,7 +163,7 @@ fn references(node: &Node, report: &mut Report) -> Vec<Reference> {
     listed.into_iter().map(|(rule, at)| Reference { rule, at }).collect()
 }
 
-/// `logsource`: `category: span` and `log` select a signal; every other source applies to both.
+/// `logsource`: `category: span`, `edge` and `log` select a signal; every other source applies to both.
 fn logsource(document: &Node, report: &mut Report) -> Option<Signal> {
     let node = document.get("logsource")?;
     if node.entries().is_none() {
@@ -173,7 +176,7 @@ fn logsource(document: &Node, report: &mut Report) -> Option<Signal> {
     let category = node.get("category").and_then(Node::scalar_text)?;
     let is_ours = product.is_none_or(|product| product == "otel");
     match category.as_str() {
-        "span" if is_ours => Some(Signal::Spans),
+        "span" | edge::CATEGORY if is_ours => Some(Signal::Spans),
         "log" if is_ours => Some(Signal::Logs),
         _ => None,
     }

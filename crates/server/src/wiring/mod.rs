@@ -2,6 +2,7 @@
 
 mod kept_secret;
 mod share;
+mod warm_start;
 
 pub(crate) use share::otlp_url;
 
@@ -23,6 +24,7 @@ use lake::Lake;
 use model::{EventBatch, Signal, TenantId};
 use pipeline::checkpoint::CheckpointFile;
 use pipeline::detect::{Detector, Parts, Tally};
+use pipeline::history::{self, History};
 use pipeline::{Corridor, RuleShelf, archive, replay};
 use query::Query;
 use runtime::egress::{Egress, Policy};
@@ -86,6 +88,7 @@ struct Ground {
     database: Database,
     access: Access,
     lake: Lake,
+    query: Query,
     corridor: Corridor,
     wal: Wal<EventBatch>,
     shelf: RuleShelf,
@@ -121,7 +124,8 @@ pub async fn build(resolved: &Resolved, telemetry: Telemetry) -> Result<House> {
     let api = listener.local_addr()?;
 
     // the API answers while the log is put back, and says that it is not ready yet
-    start_walkers(&supervisor, &ground, resolved)?;
+    let (history, orders) = history::desk();
+    start_walkers(&supervisor, &ground, resolved, history)?;
     start_api(&supervisor, listener, resolved, &ground, &telemetry, (otlp_grpc, otlp_http))?;
     let remember = |frame: &Frame, records: &RecordBatch| collector.remember(frame, records);
     let replayed = replay::run(&ground.wal, &ground.lake, &resolved.trusted_proxies, remember)
@@ -134,6 +138,9 @@ pub async fn build(resolved: &Resolved, telemetry: Telemetry) -> Result<House> {
         "log put back"
     );
     ground.replayed.store(true, Ordering::SeqCst);
+    // what is stored is all there only now
+    let query = ground.query.clone();
+    supervisor.start("history", |stop| warm_start::run(query, orders, stop));
     let tls = collector.tls().cloned();
     if let Some(tls) = tls.clone() {
         supervisor.start("certificates", |stop| tls.follow(stop));
@@ -216,6 +223,7 @@ async fn open_ground(resolved: &Resolved, made_secret: Option<&str>) -> Result<G
         pack::unpack_once(&resolved.rules_dir)?;
     }
     let shelf = RuleShelf::open(&resolved.rules_dir)?;
+    let query = Query::new(lake.clone(), clock.clone(), share::query(resolved))?;
     let corridor = Corridor::new(lake.clone(), resolved.settings.rules.queue_bytes);
     let publisher = corridor.clone();
     let settings = share::wal(resolved, &keys, lake.mark());
@@ -226,6 +234,7 @@ async fn open_ground(resolved: &Resolved, made_secret: Option<&str>) -> Result<G
         database,
         access,
         lake,
+        query,
         corridor,
         wal,
         shelf,
@@ -237,7 +246,7 @@ async fn open_ground(resolved: &Resolved, made_secret: Option<&str>) -> Result<G
 }
 
 /// Tasks that work behind the doors, in the order they start; they stop in reverse, so the archive flushes last.
-fn start_walkers(supervisor: &Supervisor, ground: &Ground, resolved: &Resolved) -> Result<()> {
+fn start_walkers(supervisor: &Supervisor, ground: &Ground, resolved: &Resolved, history: History) -> Result<()> {
     let (lake, wal) = (ground.lake.clone(), ground.wal.clone());
     supervisor.start("archive", |stop| archive::run(lake, wal, stop));
     let lake = ground.lake.clone();
@@ -260,6 +269,7 @@ fn start_walkers(supervisor: &Supervisor, ground: &Ground, resolved: &Resolved) 
         tally: ground.tally.clone(),
         limits: share::rule_limits(resolved),
         proxies: Arc::clone(&resolved.trusted_proxies),
+        history,
     });
     supervisor.start("detect", |stop| detector.run(stop));
     let access = ground.access.clone();
@@ -281,7 +291,7 @@ fn start_api(
     let prometheus = telemetry.prometheus.clone();
     let lake = ground.lake.clone();
     let state = ApiState::new(api::Parts {
-        query: Query::new(ground.lake.clone(), ground.clock.clone(), share::query(resolved))?,
+        query: ground.query.clone(),
         alerts: ground.book.clone(),
         access: ground.access.clone(),
         rules: ground.shelf.clone(),
