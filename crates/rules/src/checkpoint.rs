@@ -134,7 +134,7 @@ impl Engine {
         let rules = tenant.memories.iter().map(|((id, version), memory)| Rule1 {
             id: id.clone(),
             version: version.clone(),
-            groups: memory.by_recency().map(|group| save_group(group, tenant.floor)).collect(),
+            groups: memory.by_recency().map(|group| save_group(group, self.set.behind(tenant.floor))).collect(),
             due: Vec::new(),
         });
         let mut rules: Vec<Rule1> = rules.collect();
@@ -176,7 +176,8 @@ impl Engine {
                 }
                 let values = group.values.into_iter().map(Arc::from).collect();
                 let group = (values, kept, group.fired.as_slice());
-                memory.restore(correlation, self.settings.bounds(), group, tenant.floor);
+                let floor = if correlation.lags { self.set.behind(tenant.floor) } else { tenant.floor };
+                memory.restore(correlation, self.settings.bounds(), group, floor);
             }
             tenant.memories.insert((rule.id, rule.version), memory);
         }
