@@ -28,6 +28,7 @@ pub fn router(state: ApiState) -> Router {
                 .merge(routes::logs::routes(&state))
                 .merge(routes::services::routes(&state))
                 .merge(routes::rules::routes(&state))
+                .merge(routes::policy::routes(&state))
                 .merge(routes::alerts::routes(&state))
                 .merge(routes::stream::routes(&state))
                 .merge(routes::session::routes(&state))

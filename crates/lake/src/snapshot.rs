@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::error::ArrowError;
-use model::{Signal, TenantId, TimeRange, TraceId};
+use model::{Signal, TenantId, TimeRange, TraceId, UnixNanos};
 
 use crate::rollup::Callers;
 use crate::{FileEntry, FrozenBatch, Lake, LakeError};
@@ -74,6 +74,13 @@ impl Snapshot {
             }
         }
         Ok(found)
+    }
+
+    /// The earliest and the latest event of the files and batches, those outside the range included; `None` without any.
+    pub fn bounds(&self) -> Option<(UnixNanos, UnixNanos)> {
+        let in_files = self.files.iter().map(|file| (file.zone.min_time, file.zone.max_time));
+        let in_memory = self.frozen.iter().filter_map(|frozen| frozen.bounds());
+        in_files.chain(in_memory).reduce(|all, one| (all.0.min(one.0), all.1.max(one.1)))
     }
 
     /// Rows in memory plus rows of files, those outside the range included.

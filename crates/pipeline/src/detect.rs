@@ -8,7 +8,7 @@ use alerts::AlertBook;
 use model::{Detection, EventBatch, Lsn, TenantId};
 use otlp::TrustedProxies;
 use rules::budget::{Limits, Stopwatch};
-use rules::{Engine, RuleSet};
+use rules::{Engine, Places, RuleSet};
 use runtime::{Clock, Stop, metric};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -57,11 +57,14 @@ pub struct Parts {
     pub proxies: TrustedProxies,
     /// Where baselines learn from stored events.
     pub history: History,
+    /// Where addresses are.
+    pub places: Arc<dyn Places>,
 }
 
 impl Parts {
-    /// An engine whose rules are measured, if they are.
-    fn measured(&self, mut engine: Engine) -> Engine {
+    /// An engine that knows places, and whose rules are measured, if they are.
+    fn measured(&self, engine: Engine) -> Engine {
+        let mut engine = engine.with_places(Arc::clone(&self.places));
         if let Some(limits) = self.limits {
             let clock = self.clock.clone();
             let stopwatch = Stopwatch::new(move || u64::try_from(clock.steady_nanos()).unwrap_or(0));

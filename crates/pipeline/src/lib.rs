@@ -10,6 +10,7 @@ pub mod corridor;
 pub mod detect;
 pub mod frame;
 pub mod history;
+pub mod places;
 pub mod replay;
 pub mod shelf;
 mod tally;

@@ -7,6 +7,7 @@
 
 mod admission;
 mod body;
+mod calls;
 mod census;
 mod course;
 mod duplicates;
@@ -31,6 +32,7 @@ mod sql;
 mod table;
 mod trace;
 
+pub use calls::LearnedCalls;
 pub use course::{Course, Point};
 pub use error::QueryError;
 pub use filter::{AttributeFilter, FilterOp};

@@ -203,16 +203,26 @@ async fn counted(
     range: TimeRange,
     service: Option<&str>,
 ) -> Result<DataFrame, QueryError> {
+    let frame = spans_of(inner, snapshot, range, COUNTED).await?;
+    match service {
+        Some(service) => frame.filter(col("service").eq(lit(service))).map_err(|error| inner.engine.failed(error)),
+        None => Ok(frame),
+    }
+}
+
+/// What a named query over spans with the parameters `$from` and `$end` brings.
+pub(crate) async fn spans_of(
+    inner: &Inner,
+    snapshot: &Snapshot,
+    range: TimeRange,
+    sql: &str,
+) -> Result<DataFrame, QueryError> {
     let failed = |error| inner.engine.failed(error);
     let session = inner.engine.session()?;
     let table = SnapshotTable::within(snapshot, &range, Selectivity::Wide);
     session.register_table(Signal::Spans.as_str(), Arc::new(table)).map_err(failed)?;
     let parameters = vec![("from", time_value(range.start)), ("end", time_value(range.end))];
-    let frame = session.sql(COUNTED).await.and_then(|frame| frame.with_param_values(parameters)).map_err(failed)?;
-    match service {
-        Some(service) => frame.filter(col("service").eq(lit(service))).map_err(failed),
-        None => Ok(frame),
-    }
+    session.sql(sql).await.and_then(|frame| frame.with_param_values(parameters)).map_err(failed)
 }
 
 /// Hands batch after batch to `take`.

@@ -15,7 +15,7 @@ use crate::set::{self, Compiled, RuleSet};
 pub struct RuleSummary {
     /// Names, texts, level and tags.
     pub info: RuleInfo,
-    /// `event`, `filter`, or the correlation type, as in `value_count`.
+    /// `event`, `filter`, `service_policy`, or the correlation type, as in `value_count`.
     pub kind: &'static str,
     /// The file it stands in.
     pub file: String,
@@ -234,6 +234,7 @@ fn summaries(file: &str, rules: &[Rule], by_id: &HashMap<&str, &Compiled>) -> Ve
             kind: match &rule.body {
                 Body::Event(_) => "event",
                 Body::Filter(_) => "filter",
+                Body::Policy(_) => "service_policy",
                 Body::Correlation(correlation) => correlation.kind.name,
             },
             file: file.to_owned(),

@@ -2,7 +2,7 @@
 //!
 //! Version 1: the ASCII line `tracehound-rules 1\n`, then one JSON object ([`Memory1`]). Field names are part of the
 //! format; a change of their meaning needs a new version, and version 1 stays readable. A field may be added when its
-//! absence reads as having remembered nothing, as `traces`, `held` and `baselines` of a tenant do.
+//! absence reads as having remembered nothing, as `traces`, `held`, `baselines` and `calls` of a tenant do.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::baseline::saved::{self, Baseline1};
 use crate::correlate::Memory;
 use crate::correlate::group::Group;
+use crate::edge::saved::Calls1;
 use crate::engine::{Engine, RuleCounters, Settings, Tenant, memory_key};
 use crate::inherited::saved::Held1;
 use crate::kinds::Kept;
@@ -58,6 +59,8 @@ struct Tenant1 {
     held: Held1,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     baselines: Vec<Baseline1>,
+    #[serde(default, skip_serializing_if = "Calls1::is_empty")]
+    calls: Calls1,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -149,7 +152,8 @@ impl Engine {
         let held = Held1::save(&tenant.held, &self.set);
         let baselines = saved::save(&tenant.baselines);
         let (name, newest, floor) = (name.to_string(), tenant.newest, tenant.floor);
-        Tenant1 { name, newest, floor, rules, muted, traces, held, baselines }
+        let calls = Calls1::save(&tenant.calls);
+        Tenant1 { name, newest, floor, rules, muted, traces, held, baselines, calls }
     }
 
     fn load_tenant(&self, saved: Tenant1) -> Result<Tenant, RestoreError> {
@@ -159,6 +163,7 @@ impl Engine {
         tenant.traces = saved.traces.load(&self.set)?;
         tenant.held = saved.held.load(&self.set)?;
         tenant.baselines = saved::load(saved.baselines, &self.set)?;
+        tenant.calls = saved.calls.load(self.settings.call_bounds())?;
         for rule in saved.rules {
             let known =
                 self.set.rules.iter().find(|known| memory_key(known) == (rule.id.clone(), rule.version.clone()));

@@ -12,7 +12,9 @@ use model::{Detection, EventBatch, TenantId, UnixNanos};
 use crate::baseline::{self, Baselines};
 use crate::budget::{self, Budget, Limits, Stopped, Stopwatch};
 use crate::correlate::{Bounds, Memory};
+use crate::edge;
 use crate::events::Events;
+use crate::geo::{NoPlaces, Places};
 use crate::inherited::held::{self, Held};
 use crate::inherited::saved;
 use crate::mute::Mute;
@@ -52,6 +54,10 @@ pub struct Settings {
     pub waiting_per_rule: usize,
     /// Buckets one `deviation` remembers per tenant, over all groups.
     pub buckets_per_rule: usize,
+    /// Spans remembered per tenant for policies, until the other side of their calls has come: about 64 bytes each.
+    pub call_spans: usize,
+    /// How far apart the two sides of a call may end.
+    pub call_wait: Duration,
     /// Hold repeats of an alert back, for the rule's `suppress` or its timespan.
     pub suppress: bool,
     /// Judge on arrival where late events can only confirm; otherwise wait for the watermark always.
@@ -75,6 +81,8 @@ impl Default for Settings {
             values_per_rule: 100_000,
             waiting_per_rule: 500_000,
             buckets_per_rule: 1_000_000,
+            call_spans: 1_000_000,
+            call_wait: Duration::from_secs(60),
             suppress: true,
             eager: true,
         }
@@ -99,8 +107,10 @@ impl Settings {
             values_per_rule: usize::MAX,
             waiting_per_rule: usize::MAX,
             buckets_per_rule: usize::MAX,
+            call_spans: usize::MAX,
             suppress: false,
             eager: false,
+            ..Self::default()
         }
     }
 
@@ -122,6 +132,11 @@ impl Settings {
             buckets: self.buckets_per_rule,
             evidence: self.evidence,
         }
+    }
+
+    pub(crate) fn call_bounds(&self) -> edge::memory::Bounds {
+        let wait_nanos = i64::try_from(self.call_wait.as_nanos()).unwrap_or(i64::MAX);
+        edge::memory::Bounds { spans: self.call_spans, wait_nanos }
     }
 
     pub(crate) fn trace_bounds(&self) -> memory::Bounds {
@@ -165,6 +180,7 @@ pub(crate) struct Tenant {
     /// Rows that wait for what they inherit.
     pub held: Held,
     pub baselines: Baselines,
+    pub calls: edge::memory::Memory,
 }
 
 /// Rule id and version.
@@ -180,6 +196,7 @@ impl Tenant {
             traces: Traces::default(),
             held: Held::default(),
             baselines: Baselines::default(),
+            calls: edge::memory::Memory::default(),
         }
     }
 }
@@ -194,6 +211,7 @@ pub struct Engine {
     /// Rules that cost too much, and why; they take no part until they are edited or enabled again.
     pub(crate) stopped: Stopped,
     budget: Option<Budget>,
+    places: Arc<dyn Places>,
 }
 
 impl Engine {
@@ -211,7 +229,14 @@ impl Engine {
             counters: BTreeMap::new(),
             stopped: Stopped::new(),
             budget: None,
+            places: Arc::new(NoPlaces),
         }
+    }
+
+    /// Tells where addresses are from now on. Without it, only events that say so themselves have a place.
+    #[must_use]
+    pub fn with_places(self, places: Arc<dyn Places>) -> Self {
+        Self { places, ..self }
     }
 
     /// Takes new rules. Memory of rules whose version did not change survives, and so do baselines of rules that learn from
@@ -227,6 +252,9 @@ impl Engine {
             tenant.traces.renumber(&self.set.facts(), &set.facts());
             if set.traces.is_none() {
                 tenant.traces = Traces::default();
+            }
+            if set.policies.is_empty() {
+                tenant.calls = edge::memory::Memory::default();
             }
         }
         let ids: std::collections::HashSet<&str> = set.infos().map(|info| info.id.as_str()).collect();
@@ -312,6 +340,7 @@ impl Engine {
                 set: &set,
                 settings,
                 name,
+                places: &*self.places,
                 counters: &mut self.counters,
                 stopped: &self.stopped,
                 meter: None,
@@ -337,6 +366,7 @@ impl Engine {
             set: &set,
             settings: self.settings,
             name,
+            places: &*self.places,
             counters: &mut self.counters,
             stopped: &self.stopped,
             meter,

@@ -12,6 +12,7 @@ use crate::correlate::{self, Firing, Losses};
 use crate::engine::{RuleCounters, Settings, Tenant, memory_key};
 use crate::events::Events;
 use crate::expression::Rows;
+use crate::geo::{self, Places};
 use crate::index::answers::Answers;
 use crate::inherited::REACH_NANOS;
 use crate::inherited::deal::Dealt;
@@ -92,6 +93,7 @@ pub(crate) struct Pass<'r> {
     pub set: &'r RuleSet,
     pub settings: Settings,
     pub name: &'r TenantId,
+    pub places: &'r dyn Places,
     pub counters: &'r mut BTreeMap<String, RuleCounters>,
     /// Rules that take no part.
     pub stopped: &'r Stopped,
@@ -103,7 +105,7 @@ pub(crate) struct Pass<'r> {
 }
 
 /// Charges a rule with the time since its work began.
-fn charge(meter: &mut Option<Meter>, rule: usize, started: Option<u64>) {
+pub(crate) fn charge(meter: &mut Option<Meter>, rule: usize, started: Option<u64>) {
     if let (Some(meter), Some(started)) = (meter, started) {
         meter.charge_since(rule, started);
     }
@@ -192,6 +194,7 @@ impl Pass<'_> {
     ) {
         let set = self.set;
         let mut fired: HashMap<usize, Vec<Firing>> = HashMap::new();
+        fired.extend(self.policies(tenant, matches.as_deref_mut(), trace_floor));
         let mut unheld = match (set.traces, matches.as_deref_mut()) {
             (Some(plan), Some(matches)) => self.follow(tenant, plan, matches),
             _ => 0,
@@ -256,17 +259,24 @@ impl Pass<'_> {
         let bounds = self.settings.bounds();
         let mut memory = tenant.memories.remove(&memory_key(rule)).unwrap_or_default();
         let mut losses = Losses::default();
+        let is_placed = correlation.condition.distance_km.is_some();
         for (position, feed) in correlation.feeds.iter().enumerate() {
             let mut insert = |group: (&str, &[&str]), event: Kept| {
                 memory.insert(correlation, bounds, group, event, floors.late, &mut losses);
             };
             match (&self.set.rules[feed.rule].body, matches.as_deref_mut()) {
+                (CompiledBody::Event(_), _) if feed.inherits && is_placed => {
+                    geo::feed_told(feed, position, &inputs.dealt.rows(self.set, feed), self.places, &mut insert);
+                }
                 (CompiledBody::Event(_), _) if feed.inherits => {
                     inputs.dealt.feed(self.set, feed, position, &mut insert)
                 }
+                (CompiledBody::Event(_), Some(matches)) if is_placed => {
+                    geo::feed_places(feed, position, matches, self.places, &mut insert);
+                }
                 (CompiledBody::Event(_), Some(matches)) => feed_rows(feed, position, matches, &mut insert),
                 (CompiledBody::Event(_), None) => {}
-                (CompiledBody::Correlation(_), _) => {
+                (CompiledBody::Correlation(_) | CompiledBody::Policy(_), _) => {
                     let firings = inputs.fired.get(&feed.rule).map(Vec::as_slice).unwrap_or_default();
                     feed_firings(feed, position, firings, &mut insert);
                 }
@@ -557,7 +567,7 @@ fn feed_firings(feed: &Feed, position: usize, firings: &[Firing], insert: &mut I
     }
 }
 
-fn mute_key<'a>(rule: &Compiled, values: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn mute_key<'a>(rule: &Compiled, values: impl Iterator<Item = &'a str>) -> String {
     let mut key = rule.info.id.clone();
     for value in values {
         key.push('\u{1f}');

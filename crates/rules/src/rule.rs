@@ -10,6 +10,7 @@ use crate::baseline::Baseline;
 use crate::diagnostic::Place;
 use crate::expression::Expression;
 use crate::kinds::Kind;
+use crate::policy::Policy;
 use crate::trace::TracePattern;
 
 /// One document of a rule file.
@@ -42,6 +43,8 @@ pub enum Body {
     Correlation(Correlation),
     /// A condition that is added to other rules.
     Filter(Filter),
+    /// Who may call whom.
+    Policy(Arc<Policy>),
 }
 
 /// A rule on single events.
@@ -112,6 +115,9 @@ pub struct Condition {
     pub fields: Vec<String>,
     /// Which percentile, 0 to 100.
     pub percentile: f64,
+    /// Least distance between places, in kilometres; set where the values are places, and `fields` as
+    /// [`crate::geo::fields_of`] says.
+    pub distance_km: Option<f64>,
     /// Over the numbers of `rules`: which must have been seen.
     pub expression: Option<Expression<usize>>,
 }

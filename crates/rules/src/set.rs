@@ -12,11 +12,13 @@ use crate::baseline::network::Network;
 use crate::baseline::{self, Baseline};
 use crate::column::Plan;
 use crate::diagnostic::{Diagnostic, Place, Report, code};
+use crate::edge;
 use crate::expression::Expression;
 use crate::index::Index;
 use crate::inherited::REACH_NANOS;
 use crate::inherited::plan::{self, Inheritance, Waiting};
 use crate::kinds::{Kind, Settles};
+use crate::policy::{self, Policy};
 use crate::rule::{Body, Condition, Correlation, EventRule, Filter, Reference, Rule, Suppress};
 use crate::trace::TracePattern;
 use crate::trace::lineage::Fields;
@@ -31,6 +33,10 @@ pub struct RuleSet {
     pub(crate) service: usize,
     /// Correlations, each after those it refers to.
     pub(crate) order: Vec<usize>,
+    /// Policies, in the order of their files.
+    pub(crate) policies: Vec<usize>,
+    /// What is needed to find calls between services, when some policy judges them.
+    pub(crate) edges: Option<edge::side::Fields>,
     /// What is needed to follow traces, when some rule looks at them.
     pub(crate) traces: Option<TracePlan>,
     /// What the rules ask, turned around, for spans, logs, and events of any kind; made when first needed.
@@ -92,6 +98,7 @@ impl Compiled {
 pub(crate) enum CompiledBody {
     Event(CompiledEvent),
     Correlation(CompiledCorrelation),
+    Policy(Arc<Policy>),
 }
 
 /// A rule on single events, its atoms and fields numbered.
@@ -178,7 +185,7 @@ impl RuleSet {
     pub(crate) fn baseline_keys(&self) -> impl Iterator<Item = &baseline::Key> {
         self.rules.iter().filter_map(|rule| match &rule.body {
             CompiledBody::Correlation(rule) => rule.baseline.as_ref().map(|(_, key)| key),
-            CompiledBody::Event(_) => None,
+            CompiledBody::Event(_) | CompiledBody::Policy(_) => None,
         })
     }
 
@@ -254,7 +261,7 @@ impl<'r> Linker<'r> {
         for number in 0..self.rules.len() {
             let (file, rule) = self.rules[number];
             let references = match &rule.body {
-                Body::Event(_) => continue,
+                Body::Event(_) | Body::Policy(_) => continue,
                 Body::Correlation(correlation) => &correlation.rules,
                 Body::Filter(filter) => &filter.rules,
             };
@@ -277,7 +284,8 @@ impl<'r> Linker<'r> {
             return None;
         };
         let wrong = match (from, &self.rules[number].1.body) {
-            (Body::Filter(_), Body::Event(_)) | (Body::Correlation(_), Body::Event(_) | Body::Correlation(_)) => None,
+            (Body::Filter(_), Body::Event(_)) => None,
+            (Body::Correlation(_), Body::Event(_) | Body::Correlation(_) | Body::Policy(_)) => None,
             (Body::Filter(_), _) => Some("a filter can only be put on rules for single events"),
             _ => Some("a filter cannot be correlated"),
         };
@@ -292,7 +300,7 @@ impl<'r> Linker<'r> {
     /// Orders correlations after their inputs; those in a circle, or on top of something broken, are left out.
     fn sort(&mut self) {
         let mut placed: HashSet<usize> = HashSet::new();
-        let is_event = |body: &Body| matches!(body, Body::Event(_));
+        let is_event = |body: &Body| matches!(body, Body::Event(_) | Body::Policy(_));
         placed.extend((0..self.rules.len()).filter(|n| is_event(&self.rules[*n].1.body) && self.inputs[*n].is_some()));
         loop {
             let ready = (0..self.rules.len()).find(|number| {
@@ -330,7 +338,7 @@ impl<'r> Linker<'r> {
         }
         for (number, (_, rule)) in self.rules.iter().enumerate() {
             match &rule.body {
-                Body::Event(_) => {}
+                Body::Event(_) | Body::Policy(_) => {}
                 Body::Filter(filter) => self.filters.push((number, filter)),
                 Body::Correlation(correlation) => {
                     let is_referred = self.referred.contains_key(&number);
@@ -355,10 +363,17 @@ impl<'r> Linker<'r> {
         let events: Vec<usize> = (0..self.rules.len()).filter(|number| self.inputs[*number].is_some()).collect();
         for number in events {
             let (_, rule) = self.rules[number];
-            let Body::Event(event) = &rule.body else { continue };
+            let (body, meaning) = match &rule.body {
+                Body::Event(event) => self.event(number, event, &mut set, &mut atoms),
+                Body::Policy(policy) => {
+                    set.policies.push(set.rules.len());
+                    set.edges = Some(edge::side::Fields::new(&mut set.plan));
+                    (CompiledBody::Policy(Arc::clone(policy)), rule.meaning.clone())
+                }
+                _ => continue,
+            };
             numbers.insert(number, set.rules.len());
-            let compiled = self.event(number, event, &mut set, &mut atoms);
-            set.rules.push(self.compiled(number, rule, compiled.0, compiled.1));
+            set.rules.push(self.compiled(number, rule, body, meaning));
         }
         for number in self.order.clone() {
             let (file, rule) = self.rules[number];
@@ -460,6 +475,9 @@ impl<'r> Linker<'r> {
                     CompiledBody::Correlation(inner) => {
                         let position = |wanted: &str| inner.group_by.iter().position(|known| known == wanted);
                         position(whole).or_else(|| position(field)).ok_or_else(|| field.to_owned())
+                    }
+                    CompiledBody::Policy(_) => {
+                        policy::GROUP.iter().position(|known| *known == field).ok_or_else(|| field.to_owned())
                     }
                 }
             };

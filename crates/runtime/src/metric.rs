@@ -220,6 +220,11 @@ pub const DETECT_HISTORIES: &str = "tracehound_detect_histories_total";
 /// Rules loaded. Label `state` (active, invalid).
 pub const RULES: &str = "tracehound_rules";
 
+/// Whether the file of `geo.database` can be used: 1 or 0; absent without the setting.
+pub const GEO_READY: &str = "tracehound_geo_database_ready";
+/// Addresses looked up. Label `outcome` (found, unknown, no_database).
+pub const GEO_LOOKUPS: &str = "tracehound_geo_lookups_total";
+
 /// Incidents created. Label `severity`.
 pub const ALERTS_INCIDENTS: &str = "tracehound_alerts_incidents_total";
 /// Deliveries waiting in the outbox.

@@ -24,6 +24,9 @@ pub enum Command {
     /// Check, test and run rules without a server.
     #[command(subcommand)]
     Rules(RulesCommand),
+    /// Service-call policies: learn one from stored spans, write one for Istio or Kubernetes.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Run one SQL query over a data directory that no server is using.
     Query(QueryArgs),
     /// Look for what would keep the server from working well.
@@ -121,6 +124,53 @@ pub enum RulesCommand {
         #[arg(long, value_name = "FIELD")]
         id_field: Option<String>,
     },
+}
+
+/// Service-call policies.
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Print the policy that allows what services called in a range of time, to review. The data directory must not be in
+    /// use; a running server learns through its API.
+    Learn(LearnArgs),
+    /// Print a policy for another enforcer; what it cannot say is told on standard error.
+    #[command(group = clap::ArgGroup::new("target").required(true))]
+    Export {
+        /// The policy: a rule file with `service_policy`.
+        #[arg(value_name = "FILE")]
+        policy: PathBuf,
+        /// As `AuthorizationPolicy` of `security.istio.io/v1`.
+        #[arg(long, group = "target")]
+        istio: bool,
+        /// As `NetworkPolicy` of `networking.k8s.io/v1`.
+        #[arg(long, group = "target")]
+        network_policy: bool,
+        /// Trust domain of the mesh, for Istio.
+        #[arg(long, value_name = "DOMAIN", default_value = "cluster.local")]
+        trust_domain: String,
+    },
+}
+
+/// What to learn from.
+#[derive(Debug, Args)]
+pub struct LearnArgs {
+    /// First moment, RFC 3339; the beginning of what is stored by default.
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// First moment outside, RFC 3339; the end of what is stored by default.
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// Read this many spans, the newest; of what lies before, counts are read.
+    #[arg(long, value_name = "N", default_value_t = 20_000_000)]
+    pub max_spans: u64,
+    /// Settings file (TOML).
+    #[arg(long, value_name = "FILE", env = "TRACEHOUND_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Where everything is kept.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Whose spans.
+    #[arg(long, default_value = "default")]
+    pub tenant: String,
 }
 
 /// How a command prints what it found.

@@ -5,6 +5,7 @@ pub(crate) mod health;
 pub(crate) mod info;
 pub(crate) mod keys;
 pub(crate) mod logs;
+pub(crate) mod policy;
 pub(crate) mod rules;
 pub(crate) mod services;
 pub(crate) mod session;

@@ -159,7 +159,7 @@ fn missing(file: &str) -> Problem {
     Problem::not_found(format!("there is no rule file or rule {shown:?}")).with_field("file")
 }
 
-fn check_size(text: &str) -> Result<(), Problem> {
+pub(super) fn check_size(text: &str) -> Result<(), Problem> {
     if text.len() as u64 <= FILE_BYTES_MAX {
         return Ok(());
     }
@@ -168,7 +168,7 @@ fn check_size(text: &str) -> Result<(), Problem> {
 }
 
 /// The etag that the request expects; `*` asks for any file that is there.
-fn if_match(state: &ApiState, file: &str, headers: &HeaderMap) -> Result<Option<String>, Problem> {
+pub(super) fn if_match(state: &ApiState, file: &str, headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let asked = headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok());
     match asked.map(str::trim) {
         None => Ok(None),
@@ -182,7 +182,7 @@ async fn record(state: &ApiState, caller: &Principal, action: &str, file: &str, 
     Ok(state.access.record(event).await?)
 }
 
-fn answer(file: RuleFile) -> Response {
+pub(super) fn answer(file: RuleFile) -> Response {
     let etag = HeaderValue::try_from(format!("\"{}\"", file.etag));
     let mut response = Answer(file).into_response();
     if let Ok(etag) = etag {

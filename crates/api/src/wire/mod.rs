@@ -3,6 +3,7 @@
 pub(crate) mod alert;
 pub(crate) mod key;
 pub(crate) mod log;
+pub(crate) mod policy;
 pub(crate) mod rule;
 pub(crate) mod service;
 pub(crate) mod session;

@@ -8,6 +8,7 @@ mod document;
 mod events;
 mod health;
 mod house;
+mod policy;
 mod rules;
 mod sessions;
 mod web;

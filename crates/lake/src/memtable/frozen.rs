@@ -44,6 +44,11 @@ impl FrozenBatch {
         self.times.is_some_and(|(min, max)| range.overlaps(min, max))
     }
 
+    /// The earliest and the latest event; `None` without any.
+    pub fn bounds(&self) -> Option<(UnixNanos, UnixNanos)> {
+        self.times
+    }
+
     /// Rows of a trace, ascending.
     pub fn rows_of_trace(&self, trace: TraceId) -> Vec<u32> {
         self.trace_index().rows(&self.records, trace)

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at the first thing that is wrong")]
 
 mod aggregates;
+mod calls;
 mod filters;
 mod limits;
 mod logs;

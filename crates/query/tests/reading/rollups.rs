@@ -26,7 +26,7 @@ fn next(state: &mut u64) -> u64 {
 }
 
 /// Traces of five services as a tree each, with databases at the leaves; every span by itself, in random order.
-fn traffic(seed: u64, traces: u64) -> Vec<Span> {
+pub fn traffic(seed: u64, traces: u64) -> Vec<Span> {
     const SERVICES: [&str; 5] = ["gateway", "auth", "cart", "billing", "stock"];
     let mut state = seed;
     let mut all = Vec::new();

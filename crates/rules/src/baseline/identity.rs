@@ -27,7 +27,7 @@ pub fn of(correlation: &Correlation, baseline: &Baseline, inputs: &[usize], set:
                 part(event.signal.map_or("any", model::Signal::as_str));
                 part(&spelled(&event.expression, &set.atoms));
             }
-            Some((CompiledBody::Correlation(_), info)) => part(&info.version),
+            Some((CompiledBody::Correlation(_) | CompiledBody::Policy(_), info)) => part(&info.version),
             None => {}
         }
         for alias in &correlation.aliases {

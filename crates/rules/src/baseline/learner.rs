@@ -165,6 +165,6 @@ fn of_key<'s>(set: &'s RuleSet, key: &Key) -> Option<(&'s CompiledCorrelation, &
             let (baseline, known) = rule.baseline.as_ref()?;
             (known == key).then_some((rule, &**baseline))
         }
-        CompiledBody::Event(_) => None,
+        CompiledBody::Event(_) | CompiledBody::Policy(_) => None,
     })
 }

@@ -288,14 +288,15 @@ pub fn run(
     for feed in &rule.feeds {
         match (set.rules.get(feed.rule).map(|rule| &rule.body), matches.as_deref_mut()) {
             (Some(CompiledBody::Event(_)), _) if feed.inherits => {
-                inputs.dealt.each(set, feed, &mut |at, id, text| {
-                    learned.take_told(baseline, feed, (at, &|| id.clone()), text, limits, &mut losses);
-                });
+                for row in inputs.dealt.rows(set, feed) {
+                    let (id, text) = (|| row.id().clone(), |field| row.text(field));
+                    learned.take_told(baseline, feed, (row.at(), &id), text, limits, &mut losses);
+                }
             }
             (Some(CompiledBody::Event(_)), Some(matches)) => {
                 learned.take_rows(baseline, feed, matches, bounds, floors.late..i64::MAX, &mut losses);
             }
-            (Some(CompiledBody::Correlation(_)), _) => {
+            (Some(CompiledBody::Correlation(_) | CompiledBody::Policy(_)), _) => {
                 for firing in inputs.fired.get(&feed.rule).into_iter().flatten() {
                     let id =
                         || firing.events.last().cloned().unwrap_or_else(|| EventId::External(firing.key.to_string()));

@@ -103,7 +103,7 @@ pub fn load(saved: Vec<Baseline1>, set: &RuleSet) -> Result<Baselines, RestoreEr
         let key = (one.rule, one.identity);
         let baseline = set.rules.iter().find_map(|rule| match &rule.body {
             CompiledBody::Correlation(rule) => rule.baseline.as_ref().filter(|(_, known)| *known == key),
-            CompiledBody::Event(_) => None,
+            CompiledBody::Event(_) | CompiledBody::Policy(_) => None,
         });
         let Some((baseline, _)) = baseline else { continue };
         let learned = match (one.seen, one.usual, &baseline.asks) {

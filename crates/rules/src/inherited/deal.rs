@@ -87,16 +87,9 @@ impl Dealt {
         }
     }
 
-    /// The rows of a rule: time, identity, and what their fields say.
-    pub fn each<'d>(
-        &'d self,
-        set: &'d RuleSet,
-        feed: &Feed,
-        take: &mut impl FnMut(i64, &EventId, &dyn Fn(usize) -> Option<&'d str>),
-    ) {
-        for (known, event) in self.of(set, feed) {
-            take(known.row.at, &known.row.event, &|field| text(known, event, field));
-        }
+    /// The rows of a rule.
+    pub fn rows<'d>(&'d self, set: &'d RuleSet, feed: &Feed) -> Vec<Told<'d>> {
+        self.of(set, feed).map(|(known, event)| Told { known, event }).collect()
     }
 
     /// The rows of a rule as marks of a step, with their traces.
@@ -118,6 +111,29 @@ impl Dealt {
     fn of<'d>(&'d self, set: &'d RuleSet, feed: &Feed) -> impl Iterator<Item = (&'d Known, &'d CompiledEvent)> {
         let CompiledBody::Event(event) = &set.rules[feed.rule].body else { return None.into_iter().flatten() };
         Some(self.0.get(&feed.rule).into_iter().flatten().map(move |known| (known, event))).into_iter().flatten()
+    }
+}
+
+/// A row that waited, with what it inherited.
+pub struct Told<'d> {
+    known: &'d Known,
+    event: &'d CompiledEvent,
+}
+
+impl<'d> Told<'d> {
+    /// Event time.
+    pub fn at(&self) -> i64 {
+        self.known.row.at
+    }
+
+    /// Which event it is.
+    pub fn id(&self) -> &'d EventId {
+        &self.known.row.event
+    }
+
+    /// What a field says.
+    pub fn text(&self, field: usize) -> Option<&'d str> {
+        text(self.known, self.event, field)
     }
 }
 

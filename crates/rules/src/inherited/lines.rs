@@ -8,6 +8,7 @@ use model::{EventId, TenantId};
 use super::deal::Dealt;
 use crate::budget::Stopped;
 use crate::engine::{RuleCounters, Settings, Tenant};
+use crate::geo::NoPlaces;
 use crate::offline::Match;
 use crate::pass::{Matches, Pass};
 use crate::set::RuleSet;
@@ -53,8 +54,9 @@ impl<'r> Inheriting<'r> {
         let (set, name, counters) = (&**self.set, &self.name, &mut self.counters);
         let stopped = Stopped::new();
         let detections = Vec::new();
+        let (stopped, places) = (&stopped, &NoPlaces);
         let mut pass =
-            Pass { set, settings, name, counters, stopped: &stopped, meter: None, forgotten: Vec::new(), detections };
+            Pass { set, settings, name, counters, stopped, places, meter: None, forgotten: Vec::new(), detections };
         if let Some(matches) = matches.as_deref_mut() {
             pass.follow(&mut self.tenant, plan, matches);
         }

@@ -3,6 +3,7 @@
 mod deviation;
 mod event_count;
 mod first_seen;
+mod geo;
 mod temporal;
 mod temporal_ordered;
 mod trace_pattern;
@@ -20,7 +21,7 @@ use model::EventId;
 use crate::rule::Condition;
 
 /// Every correlation type.
-pub static KINDS: [&Kind; 11] = [
+pub static KINDS: [&Kind; 12] = [
     &event_count::KIND,
     &value_count::KIND,
     &temporal::KIND,
@@ -32,6 +33,7 @@ pub static KINDS: [&Kind; 11] = [
     &trace_pattern::KIND,
     &first_seen::KIND,
     &deviation::KIND,
+    &geo::KIND,
 ];
 
 /// What a correlation type is.

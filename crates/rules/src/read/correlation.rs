@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{baseline, condition, flag, inherited, keys, nearest, references, required, texts, trace};
+use super::{baseline, condition, flag, geo, inherited, keys, nearest, references, required, texts, trace};
 use crate::atom::Relation;
 use crate::diagnostic::{Place, Report, code};
 use crate::expression::Expression;
@@ -28,6 +28,9 @@ pub fn read(node: &Node, report: &mut Report) -> Option<Correlation> {
         Some((kind, LooksAt::Traces)) => return over_traces(node, kind, report),
         Some((kind, LooksAt::Baselines)) => return baseline::read(node, kind, report),
         _ => {}
+    }
+    if let Some(kind) = kind.filter(|kind| kind.name == "geo") {
+        return geo::read(node, kind, report);
     }
     keys(node, &KEYS, "a correlation", report);
     let kind = kind?;
@@ -105,7 +108,7 @@ fn kind(node: &Node, report: &mut Report) -> Option<&'static Kind> {
     found
 }
 
-fn span(node: &Node, report: &mut Report) -> Option<i64> {
+pub(super) fn span(node: &Node, report: &mut Report) -> Option<i64> {
     let (text, at) = required(node, "timespan", "a correlation", report)?;
     let nanos = timespan::parse_nanos(&text).filter(|nanos| (1..=SPAN_NANOS).contains(nanos));
     if nanos.is_none() {

@@ -7,8 +7,10 @@ mod counted;
 mod detection;
 mod edge;
 mod example;
+mod geo;
 mod header;
 mod inherited;
+mod policy;
 mod trace;
 
 use std::str::FromStr;
@@ -17,6 +19,7 @@ use std::sync::Arc;
 use model::Signal;
 
 use crate::diagnostic::{Place, Report, code};
+use crate::policy::TAGS;
 use crate::rule::{Body, Correlation, EventRule, Filter, Reference, Rule};
 use crate::yaml::{self, Node, Value};
 
@@ -24,7 +27,7 @@ use crate::yaml::{self, Node, Value};
 const DOCUMENTS: usize = 1_000;
 
 /// Every key a document may have at its top. The second part is ours or SigmaHQ's; converters keep it as it is.
-const TOP_KEYS: [&str; 31] = [
+const TOP_KEYS: [&str; 32] = [
     "title",
     "id",
     "related",
@@ -46,6 +49,7 @@ const TOP_KEYS: [&str; 31] = [
     "scope",
     "correlation",
     "filter",
+    "service_policy",
     "generate",
     "custom",
     "tests",
@@ -57,6 +61,9 @@ const TOP_KEYS: [&str; 31] = [
     "regression_tests_path",
     "regression_tests",
 ];
+
+/// The keys that say what a document is; it has one of them.
+const BODIES: [&str; 4] = ["detection", "correlation", "filter", "service_policy"];
 
 /// Reads a file; the rules are complete only when `report` stays empty.
 pub fn rules(text: &str, report: &mut Report) -> Vec<Rule> {
@@ -79,17 +86,21 @@ fn rule(document: &Node, report: &mut Report) -> Option<Rule> {
         return None;
     };
     keys(document, &TOP_KEYS, "a rule", report);
-    let bodies: Vec<_> =
-        entries.iter().filter(|(key, _)| matches!(key.text.as_str(), "detection" | "correlation" | "filter")).collect();
+    let bodies: Vec<_> = entries.iter().filter(|(key, _)| BODIES.contains(&key.text.as_str())).collect();
     let (key, node) = match bodies.as_slice() {
         [(key, node)] => (key, node),
         [] => {
             let hint = "add one of them";
-            report.add(document.at, code::MISSING_KEY, "a rule needs detection, correlation or filter", hint);
+            report.add(
+                document.at,
+                code::MISSING_KEY,
+                "a rule needs detection, correlation, filter or service_policy",
+                hint,
+            );
             return None;
         }
         [_, (key, _), ..] => {
-            let message = format!("{} beside another of detection, correlation, filter", key.text);
+            let message = format!("{} beside another of {}", key.text, BODIES.join(", "));
             report.add(key.at, code::BAD_VALUE, message, "write two documents, separated by ---");
             return None;
         }
@@ -106,6 +117,7 @@ fn rule(document: &Node, report: &mut Report) -> Option<Rule> {
             expression.map(|expression| Body::Event(EventRule { signal, expression }))
         }
         "filter" => filter(node, report).map(Body::Filter),
+        "service_policy" => policy::read(node, report).map(|policy| Body::Policy(Arc::new(policy))),
         _ => correlation::read(node, report).map(Body::Correlation),
     };
     let unsampled = requires_unsampled(document, report);
@@ -115,10 +127,14 @@ fn rule(document: &Node, report: &mut Report) -> Option<Rule> {
         }
         body
     });
-    let header = header::read(document, report);
+    let mut header = header::read(document, report);
+    if key.text == "service_policy" && header.info.tags.is_empty() {
+        header.info.tags = TAGS.map(str::to_owned).to_vec();
+    }
     let examples = document.get("tests").map(|tests| example::read(tests, report)).unwrap_or_default();
     let mut meaning = String::new();
-    for key in ["logsource", "detection", "correlation", "filter", "generate", "suppress", "requires"] {
+    for key in ["logsource", "detection", "correlation", "filter", "service_policy", "generate", "suppress", "requires"]
+    {
         if let Some(node) = document.get(key) {
             meaning.push_str(key);
             node.canonical(&mut meaning);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use collect::tls::certificate_expiry;
-use pipeline::shelf;
+use pipeline::{places, shelf};
 use runtime::Clock;
 
 use crate::cli::ServeArgs;
@@ -45,7 +45,7 @@ pub async fn run(args: &ServeArgs) -> Result<ExitCode> {
     };
     println!("ok    settings");
     let (data_directory, is_running) = data_directory(&resolved.settings.server.data_dir);
-    let checks: [(&str, Verdict); 6] = [
+    let checks: [(&str, Verdict); 7] = [
         ("data directory", data_directory),
         ("fsync", fsync(&resolved.settings.server.data_dir)),
         (
@@ -54,6 +54,7 @@ pub async fn run(args: &ServeArgs) -> Result<ExitCode> {
         ),
         ("certificate", certificate(&resolved, &Clock::system())),
         ("rules", rule_files(&resolved)),
+        ("geo", places(resolved.settings.geo.database.as_deref())),
         ("open files", open_files()),
     ];
     let mut is_bad = false;
@@ -150,6 +151,17 @@ fn certificate(resolved: &Resolved, clock: &Clock) -> Verdict {
         _ if left_secs < 0 => Verdict::Bad(format!("{file} has expired ({expires}); clients refuse it")),
         days if days < EXPIRY_DAYS_MIN => Verdict::Warning(format!("{file} expires in {days} days ({expires})")),
         days => Verdict::Good(format!("{file} is valid for {days} days ({expires})")),
+    }
+}
+
+/// Whether addresses have places. Rules of type `geo` are in force either way.
+fn places(path: Option<&Path>) -> Verdict {
+    let Some(path) = path else {
+        return Verdict::Good("no geo.database: events say their place or have none".to_owned());
+    };
+    match places::check(path) {
+        Ok(kind) => Verdict::Good(format!("{kind} of {}", path.display())),
+        Err(error) => Verdict::Warning(format!("geo.database {} {error}; addresses have no place", path.display())),
     }
 }
 

@@ -4,6 +4,7 @@ mod config;
 mod demo;
 mod doctor;
 mod lake;
+mod policy;
 mod pressure;
 mod query;
 mod rules;
@@ -31,6 +32,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
             code
         }
         Command::Rules(command) => rules::run(&command),
+        Command::Policy(command) => policy::run(command).await,
         Command::Query(args) => query::run(args).await,
         Command::Doctor(args) => doctor::run(&args).await,
         Command::Lake(command) => lake::run(command).await,

@@ -41,6 +41,8 @@ pub struct Settings {
     pub query: Query,
     /// Rules and their engine.
     pub rules: Rules,
+    /// Where addresses are.
+    pub geo: Geo,
     /// Alerts and where they go.
     pub alerts: Alerts,
     /// Log lines of the process.
@@ -252,6 +254,15 @@ impl Default for Rules {
     fn default() -> Self {
         Self { dir: None, queue_bytes: 64 << 20, cpu_limit_micros: 20 }
     }
+}
+
+/// Where addresses are, for rules of type `geo`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Geo {
+    /// MaxMind file with places, as GeoLite2-City.mmdb; read again when it is replaced. Without one, or while it is not
+    /// there, such rules see events only that say their place themselves.
+    pub database: Option<PathBuf>,
 }
 
 /// Alerts and where they go.

@@ -25,8 +25,10 @@ use model::{EventBatch, Signal, TenantId};
 use pipeline::checkpoint::CheckpointFile;
 use pipeline::detect::{Detector, Parts, Tally};
 use pipeline::history::{self, History};
+use pipeline::places::PlacesFile;
 use pipeline::{Corridor, RuleShelf, archive, replay};
 use query::Query;
+use rules::{NoPlaces, Places};
 use runtime::egress::{Egress, Policy};
 use runtime::telemetry::Telemetry;
 use runtime::{Clock, Database, KeyRing, Listeners, Random, Stop, Supervisor};
@@ -270,6 +272,7 @@ fn start_walkers(supervisor: &Supervisor, ground: &Ground, resolved: &Resolved, 
         limits: share::rule_limits(resolved),
         proxies: Arc::clone(&resolved.trusted_proxies),
         history,
+        places: places(supervisor, resolved),
     });
     supervisor.start("detect", |stop| detector.run(stop));
     let access = ground.access.clone();
@@ -277,6 +280,15 @@ fn start_walkers(supervisor: &Supervisor, ground: &Ground, resolved: &Resolved, 
     let shelf = ground.shelf.clone();
     supervisor.start("rules", |stop| shelf.follow(stop));
     Ok(())
+}
+
+/// Knows where addresses are, when the settings name a file that does.
+fn places(supervisor: &Supervisor, resolved: &Resolved) -> Arc<dyn Places> {
+    let Some(path) = &resolved.settings.geo.database else { return Arc::new(NoPlaces) };
+    let file = PlacesFile::open(path);
+    let followed = file.clone();
+    supervisor.start("places", |stop| followed.follow(stop));
+    Arc::new(file)
 }
 
 fn start_api(
