@@ -87,6 +87,33 @@ fn check_names_file_line_and_column_and_fails() -> Result<()> {
 }
 
 #[test]
+fn check_warns_of_what_is_never_evaluated_until_a_pipeline_maps_it() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let windows = RULES.replace("{product: otel}", "{product: windows, service: security}");
+    std::fs::write(folder.path().join("windows.yml"), windows)?;
+    let path = folder.path().to_string_lossy().into_owned();
+    let output = tracehound(&["rules", "check", &path])?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(output.status.success(), "{said}");
+    ensure!(said.contains("windows.yml:4:12: warning: no pipeline maps log source"), "{said}");
+    ensure!(said.contains("0 problem(s), 1 warning(s), 1 rule(s) never evaluated"), "{said}");
+    let warned = lines(&tracehound(&["rules", "check", &path, "--output", "json"])?)?;
+    ensure!(warned.len() == 1 && warned[0]["severity"] == "warning" && warned[0]["line"] == 4, "{warned:?}");
+
+    std::fs::create_dir(folder.path().join("pipelines"))?;
+    let pipeline = "name: mine\ntransformations:\n- {type: set_signal, signal: log}\n- {type: field_name_mapping, mapping: {action: act}}\n";
+    std::fs::write(folder.path().join("pipelines/mine.yml"), pipeline)?;
+    let output = tracehound(&["rules", "check", &path])?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(output.status.success() && said.trim() == "2 rules in 2 files, 0 problem(s)", "{said}");
+    let events = folder.path().join("events.jsonl");
+    std::fs::write(&events, r#"{"act": "login", "outcome": "failure"}"#)?;
+    let found = lines(&tracehound(&["rules", "match", "--rules", &path, "--events", &events.to_string_lossy()])?)?;
+    ensure!(found.len() == 1, "{found:?}");
+    Ok(())
+}
+
+#[test]
 fn the_shipped_rules_are_valid_and_pass_their_own_tests() -> Result<()> {
     let rules = root().join("rules").to_string_lossy().into_owned();
     for command in ["check", "test"] {

@@ -78,8 +78,21 @@ pub struct RuleFile {
     pub etag: String,
     /// The rules in force from this file: those of the last valid text.
     pub rules: Vec<RuleSummary>,
+    /// Names of the pipelines in force from it, when it is a file of pipelines.
+    pub pipelines: Vec<String>,
     /// What is wrong with the text on disk; empty when it is the one in force.
     pub diagnostics: Vec<Diagnostic>,
+    /// What is likely not meant in the text in force, as a log source that no pipeline maps.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// A text that could be stored.
+#[derive(Debug, Clone, Default)]
+pub struct Checked {
+    /// The rules it would bring.
+    pub rules: Vec<RuleSummary>,
+    /// What is likely not meant in it.
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// The folder of rules. Cheap to clone.
@@ -137,10 +150,11 @@ impl RuleShelf {
     ///
     /// # Errors
     /// The diagnostics, at least one.
-    pub fn validate(&self, name: &str, text: &str) -> Result<Vec<RuleSummary>, Vec<Diagnostic>> {
+    pub fn validate(&self, name: &str, text: &str) -> Result<Checked, Vec<Diagnostic>> {
         let mut book = self.held().book.clone();
         book.update(name, text)?;
-        Ok(book.files().into_iter().find(|view| view.name == name).map(|view| view.rules).unwrap_or_default())
+        let view = book.files().into_iter().find(|view| view.name == name);
+        Ok(view.map(|view| Checked { rules: view.rules, warnings: view.warnings }).unwrap_or_default())
     }
 
     /// Stores a file and puts it in force: on return it is on disk and judged by.
@@ -221,6 +235,8 @@ impl RuleShelf {
         let invalid = held.files.values().filter(|file| !file.diagnostics.is_empty()).count();
         metrics::gauge!(metric::RULES, "state" => "active").set(active as f64);
         metrics::gauge!(metric::RULES, "state" => "invalid").set(invalid as f64);
+        let unmapped = held.files.values().flat_map(|file| &file.rules).filter(|rule| !rule.is_mapped).count();
+        metrics::gauge!(metric::RULES, "state" => "unmapped").set(unmapped as f64);
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -286,13 +302,23 @@ impl Held {
     fn refresh(&mut self, texts: Vec<(String, String)>) {
         for (name, text) in texts {
             let etag = hex::encode(&Sha256::digest(text.as_bytes())[..8]);
-            let file = RuleFile { name: name.clone(), text, etag, rules: Vec::new(), diagnostics: Vec::new() };
+            let file = RuleFile {
+                name: name.clone(),
+                text,
+                etag,
+                rules: Vec::new(),
+                pipelines: Vec::new(),
+                diagnostics: Vec::new(),
+                warnings: Vec::new(),
+            };
             self.files.insert(name, file);
         }
         for view in self.book.files() {
             if let Some(file) = self.files.get_mut(view.name) {
                 file.rules = view.rules;
+                file.pipelines = view.pipelines.into_iter().map(str::to_owned).collect();
                 file.diagnostics = view.diagnostics.to_vec();
+                file.warnings = view.warnings;
             }
         }
     }

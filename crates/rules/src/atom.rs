@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use regex::Regex;
 
 use crate::pattern::{Pattern, Shape};
+use crate::time_part::TimePart;
 
 /// A question: where to look, what for. Two atoms with one `canonical` text are the same atom.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub enum Test {
     Regex(Vec<Regex>),
     /// An address inside one of these networks.
     Cidr(Vec<IpNet>),
+    /// A part of a time in this relation.
+    Part(TimePart, Relation, f64),
     /// The same as another field's value in the same event.
     SameAs { other: String, anchor: Anchor, cased: bool },
 }
@@ -188,7 +191,7 @@ impl Test {
             Self::AnyOf(any) if any.is_exact() => 1,
             Self::Compare(..) | Self::Cidr(_) => 2,
             Self::AnyOf(_) => 3,
-            Self::SameAs { .. } => 4,
+            Self::SameAs { .. } | Self::Part(..) => 4,
             Self::Regex(_) => 5,
         }
     }

@@ -8,15 +8,17 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{Int8Type, Int32Type, Int64Type};
+use arrow::datatypes::{Int8Type, Int32Type, Int64Type, TimestampNanosecondType};
 use foldhash::fast::RandomState;
 use model::attribute::{self, ENTRY_SEPARATOR, Value};
-use model::signal;
+use model::{UnixNanos, signal};
 
 use crate::atom::{Atom, Cell, Test};
 use crate::bits::Bits;
 use crate::expression::Rows;
 use crate::field::Source;
+use crate::nested::{Found, Nested};
+use crate::request_target;
 use resource::Resources;
 use rest::{Rest, Slot};
 
@@ -158,6 +160,20 @@ impl<'b> Filler<'b> {
         });
     }
 
+    /// Fills rows with what was found inside JSON; a row with several values has each of them.
+    fn fill_found(&mut self, found: &[(usize, String)]) {
+        let mut filling = usize::MAX;
+        for (row, text) in found {
+            if self.field.keys.get(*row) == Some(&ABSENT) {
+                filling = *row;
+                self.field.keys[*row] = self.key(text.clone());
+            } else if *row == filling {
+                let key = self.key(text.clone());
+                self.field.more.push((number(*row), key));
+            }
+        }
+    }
+
     fn fill_resource(&mut self, column: &'b ArrayRef, values: &[(usize, Value<'b>)]) {
         let Some(labels) = column.as_dictionary_opt::<Int32Type>() else { return };
         let mut by_label: Vec<Option<&Value<'b>>> = vec![None; labels.values().len()];
@@ -182,6 +198,9 @@ impl<'b> Filler<'b> {
             self.fill(rows.map(|row| (row, ints.value(row))), |filler, int| one(filler.key(int.to_string())));
         } else if let Some(small) = column.as_primitive_opt::<Int8Type>() {
             self.fill(rows.map(|row| (row, small.value(row))), |filler, int| one(filler.key(int.to_string())));
+        } else if let Some(times) = column.as_primitive_opt::<TimestampNanosecondType>() {
+            let text = |nanos| UnixNanos(nanos).to_string();
+            self.fill(rows.map(|row| (row, times.value(row))), |filler, nanos| one(filler.key(text(nanos))));
         } else if let Some(bytes) = column.as_fixed_size_binary_opt() {
             self.fill(rows.map(|row| (row, bytes.value(row))), |filler, bytes| one(filler.key(hex::encode(bytes))));
         } else if let Some(truths) = column.as_boolean_opt() {
@@ -224,6 +243,8 @@ pub struct Columns<'b> {
     fields: Vec<Option<Interned<'b>>>,
     rest: Rest<'b>,
     resources: Resources<'b>,
+    inside: Option<Found>,
+    bodies: Option<Found>,
 }
 
 /// The fields that rules ask for, numbered, and for each place of a batch the fields that may be found there.
@@ -235,6 +256,7 @@ pub struct Plan {
     /// By key as it stands in an entry.
     rest: Map<String, Vec<usize>>,
     resources: Map<String, Vec<usize>>,
+    nested: Nested,
 }
 
 impl Plan {
@@ -245,20 +267,19 @@ impl Plan {
         }
         let number = self.fields.len();
         let mut sources = crate::field::sources(name);
-        for source in &mut sources {
-            let (places, place) = match source {
-                Source::Column(column) => (&mut self.columns, column.clone()),
-                Source::Named(column, _) | Source::Millis(column) => (&mut self.columns, (*column).to_owned()),
-                Source::Resource(key) => (&mut self.resources, key.clone()),
-                Source::Rest(key) => {
-                    *key = escaped(key);
-                    (&mut self.rest, key.clone())
-                }
-            };
-            places.entry(place).or_default().push(number);
-        }
+        sources.iter_mut().for_each(|source| self.place(source, number));
         self.fields.push(sources);
         self.numbers.insert(name.to_owned(), number);
+        for source in self.fields[number].clone() {
+            match source {
+                Source::Inside { key, path } => drop(self.nested.in_attribute(&key, &path)),
+                Source::Body(path) => drop(self.nested.in_body(&path)),
+                Source::RequestTarget | Source::Extension => request_target::PARTS.iter().for_each(|part| {
+                    self.field(part);
+                }),
+                _ => {}
+            }
+        }
         number
     }
 
@@ -268,6 +289,26 @@ impl Plan {
             self.numbers.iter().map(|(name, number)| (*number, name.clone())).collect();
         names.sort_unstable();
         names
+    }
+
+    /// Notes where a batch would have a value of a field.
+    fn place(&mut self, source: &mut Source, number: usize) {
+        let (places, place) = match source {
+            Source::Column(column) => (&mut self.columns, column.clone()),
+            Source::Named(column, _) | Source::Millis(column) => (&mut self.columns, (*column).to_owned()),
+            Source::Resource(key) => (&mut self.resources, key.clone()),
+            Source::Rest(key) | Source::Inside { key, .. } => {
+                *key = escaped(key);
+                (&mut self.rest, key.clone())
+            }
+            Source::Body(_) => (&mut self.columns, signal::log::BODY.to_owned()),
+            // wherever one of its parts is
+            Source::RequestTarget | Source::Extension => {
+                let parts = request_target::PARTS.iter().flat_map(|part| crate::field::sources(part));
+                return parts.for_each(|mut part| self.place(&mut part, number));
+            }
+        };
+        places.entry(place).or_default().push(number);
     }
 
     /// The number a field has, if it has one.
@@ -292,6 +333,8 @@ impl<'b> Columns<'b> {
             fields: plan.fields.iter().map(|_| None).collect(),
             rest: Rest::read(batch, |key| looks_everywhere || plan.rest.contains_key(key)),
             resources: Resources::read(batch, |key| plan.resources.contains_key(key)),
+            inside: None,
+            bodies: None,
         }
     }
 
@@ -372,6 +415,55 @@ impl<'b> Columns<'b> {
         (cells, pairs)
     }
 
+    /// What rules ask for inside attributes that are JSON.
+    fn inside(&mut self) -> &Found {
+        let (plan, rest) = (self.plan, &self.rest);
+        self.inside.get_or_insert_with(|| {
+            let mut found = plan.nested.nothing();
+            for (key, wanted) in &plan.nested.attributes {
+                let Some(slot) = rest.slot(key) else { continue };
+                let texts: Vec<_> = slot.entries.iter().map(|entry| attribute::parse_entry(entry)).collect();
+                for (row, entry) in &slot.rows {
+                    if let Some(Some((_, Value::Json(text)))) = texts.get(*entry as usize) {
+                        wanted.collect(*row as usize, text, &mut found);
+                    }
+                }
+            }
+            found
+        })
+    }
+
+    /// What rules ask for inside bodies that are JSON, each read once.
+    fn bodies(&mut self) -> &Found {
+        let (plan, column) = (self.plan, self.by_name.get(signal::log::BODY).copied());
+        self.bodies.get_or_insert_with(|| {
+            let mut found = plan.nested.nothing();
+            if let Some(texts) = column.and_then(|column| column.as_string_opt::<i32>()) {
+                for row in (0..texts.len()).filter(|row| texts.is_valid(*row)) {
+                    plan.nested.body.collect(row, texts.value(row), &mut found);
+                }
+            }
+            found
+        })
+    }
+
+    /// Fills rows with something of their request's path and query, worked out once for each combination of the parts.
+    fn fill_request(&mut self, filler: &mut Filler<'b>, of: impl Fn(&str) -> Option<&str>) {
+        let plan = self.plan;
+        let numbers = request_target::PARTS.map(|part| plan.number(part));
+        numbers.into_iter().flatten().for_each(|number| {
+            self.field(number);
+        });
+        let parts = numbers.map(|number| number.and_then(|number| self.ready(number)));
+        let rows = (0..self.len()).map(|row| (row, parts.map(|field| field.and_then(|field| field.key(row)))));
+        filler.fill(rows, |filler, keys| {
+            let text = |at: usize| -> Option<&str> { Some(parts[at]?.cells().get(keys[at]?)?.text()) };
+            let target = request_target::target(text(0), text(1), text(2));
+            let first = target.as_deref().and_then(&of).map_or(ABSENT, |text| filler.key(text.to_owned()));
+            Keys { first, others: Vec::new() }
+        });
+    }
+
     fn intern(&mut self, number: usize) -> Interned<'b> {
         let plan = self.plan;
         let mut filler = Filler::new(self.batch.num_rows());
@@ -403,6 +495,18 @@ impl<'b> Columns<'b> {
                     }
                 }
                 Source::Rest(key) => self.rest.slot(key).into_iter().for_each(|slot| filler.fill_slot(slot)),
+                Source::Inside { key, path } => {
+                    if let Some(slot) = plan.nested.slot_in_attribute(key, path) {
+                        filler.fill_found(&self.inside()[slot]);
+                    }
+                }
+                Source::Body(path) => {
+                    if let Some(slot) = plan.nested.slot_in_body(path) {
+                        filler.fill_found(&self.bodies()[slot]);
+                    }
+                }
+                Source::RequestTarget => self.fill_request(&mut filler, |target| Some(target)),
+                Source::Extension => self.fill_request(&mut filler, request_target::extension),
                 Source::Resource(key) => {
                     let column = self.by_name.get(signal::RESOURCE).copied();
                     if let (Some(values), Some(column)) = (self.resources.of(key), column) {

@@ -2,9 +2,30 @@
 
 use std::fmt;
 
-/// One fault of a rule file.
+/// How much a diagnostic matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gravity {
+    /// The text is refused.
+    Error,
+    /// The text is in use; something about it is likely not meant.
+    Warning,
+}
+
+impl Gravity {
+    /// The word in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
+/// One remark on a rule file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
+    /// Whether the text is refused for it.
+    pub gravity: Gravity,
     /// The file, as the caller named it.
     pub file: String,
     /// Line, from 1.
@@ -20,9 +41,10 @@ pub struct Diagnostic {
 }
 
 impl fmt::Display for Diagnostic {
-    /// `file:line:column: message [code] (hint)`.
+    /// `file:line:column: message [code] (hint)`; a warning says so before its message.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: {} [{}]", self.file, self.line, self.column, self.message, self.code)?;
+        let gravity = if self.gravity == Gravity::Warning { "warning: " } else { "" };
+        write!(f, "{}:{}:{}: {gravity}{} [{}]", self.file, self.line, self.column, self.message, self.code)?;
         if self.hint.is_empty() { Ok(()) } else { write!(f, " ({})", self.hint) }
     }
 }
@@ -59,6 +81,18 @@ pub mod code {
     pub const CYCLE: &str = "cycle";
     /// Two rules with one id or name.
     pub const DUPLICATE_RULE: &str = "duplicate-rule";
+    /// A placeholder that no pipeline gives values to.
+    pub const UNSET_PLACEHOLDER: &str = "unset-placeholder";
+    /// A pipeline refuses the rule.
+    pub const REFUSED: &str = "refused-by-pipeline";
+    /// Warning: a log source that no pipeline maps, so that the rule is never evaluated.
+    pub const UNMAPPED: &str = "unmapped-log-source";
+    /// Warning: a key at the top of a rule that has no meaning here.
+    pub const CUSTOM_KEY: &str = "custom-key";
+    /// Warning: something Sigma advises against, or that is likely not meant.
+    pub const STYLE: &str = "style";
+    /// Warning: a filter that applies to none of the rules it names.
+    pub const IDLE_FILTER: &str = "idle-filter";
 }
 
 /// A place in a rule file: line and column, both from 1.
@@ -68,11 +102,13 @@ pub(crate) struct Place {
     pub column: u32,
 }
 
-/// Collects the faults of one file.
+/// Collects the faults of one file, the warnings beside them, and what its regular expressions take.
 #[derive(Debug)]
 pub(crate) struct Report {
     file: String,
     found: Vec<Diagnostic>,
+    warned: Vec<Diagnostic>,
+    regex_bytes: usize,
 }
 
 /// More faults than this are not listed: the first ones explain the rest.
@@ -80,24 +116,53 @@ const FAULTS_LISTED: usize = 100;
 
 impl Report {
     pub fn new(file: &str) -> Self {
-        Self { file: file.to_owned(), found: Vec::new() }
+        Self { file: file.to_owned(), found: Vec::new(), warned: Vec::new(), regex_bytes: 0 }
     }
 
+    /// A fault: the file is refused.
     pub fn add(&mut self, at: Place, code: &'static str, message: impl Into<String>, hint: impl Into<String>) {
         if self.found.len() < FAULTS_LISTED {
-            self.found.push(Diagnostic {
-                file: self.file.clone(),
-                line: at.line.max(1),
-                column: at.column.max(1),
-                code,
-                message: message.into(),
-                hint: hint.into(),
-            });
+            self.found.push(self.diagnostic(Gravity::Error, at, code, message.into(), hint.into()));
         }
     }
 
+    /// A warning: the file is taken.
+    pub fn warn(&mut self, at: Place, code: &'static str, message: impl Into<String>, hint: impl Into<String>) {
+        if self.warned.len() < FAULTS_LISTED {
+            self.warned.push(self.diagnostic(Gravity::Warning, at, code, message.into(), hint.into()));
+        }
+    }
+
+    /// Books memory of a compiled regular expression; `false` when the file would take more than `limit`.
+    pub fn spend_regex(&mut self, bytes: usize, limit: usize) -> bool {
+        let spent = self.regex_bytes.saturating_add(bytes);
+        let is_within = spent <= limit;
+        if is_within {
+            self.regex_bytes = spent;
+        }
+        is_within
+    }
+
+    /// What the regular expressions of the file may take at most, once compiled.
+    pub fn regex_bytes(&self) -> usize {
+        self.regex_bytes
+    }
+
+    /// Whether there is no fault.
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
+    }
+
+    /// The warnings, in the order of the file; none the second time.
+    pub fn take_warnings(&mut self) -> Vec<Diagnostic> {
+        let mut warned = std::mem::take(&mut self.warned);
+        warned.sort_by_key(|warning| (warning.line, warning.column));
+        warned
+    }
+
+    fn diagnostic(&self, gravity: Gravity, at: Place, code: &'static str, message: String, hint: String) -> Diagnostic {
+        let (line, column) = (at.line.max(1), at.column.max(1));
+        Diagnostic { gravity, file: self.file.clone(), line, column, code, message, hint }
     }
 
     pub fn into_found(mut self) -> Vec<Diagnostic> {

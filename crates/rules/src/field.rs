@@ -6,12 +6,28 @@
 //! | `duration` | duration of a span in milliseconds |
 //! | `body`, `severity`, `severity_number`, `severity_text`, `event_name` | columns of log records; `severity` by name, as in `warn` |
 //! | `service`, `service.name`, `trace_id`, `span_id`, `scope.name`, `scope.version` | columns of both |
+//! | `timestamp` | time of a log record, start of a span |
 //! | `resource.x` | resource attribute `x` |
-//! | anything else | the attribute's column, then the residual list, then its other names (see `model::field`), then the resource |
+//! | `body.x.y` | the value at `x.y` in a body that is JSON, lists of it passed through |
+//! | `request.target` | `url.path` with `?` and `url.query`; without a path, what follows the host in `url.full` |
+//! | anything else | the attribute's column, then the residual list, then its other names (see `model::field`), then the resource; for `x.y` then what stands at `y` in an attribute `x` that is JSON |
 //!
-//! `exception.type` and `exception.message` fall back to the first exception event of the span.
+//! Pipelines write several names as one, as in `url.full|c-uri`: the first with a value counts. `url.extension` falls
+//! back to the end of `request.target`. `exception.type` and `exception.message` fall back to the first exception event of the span.
 
 use model::signal::{self, log, span};
+
+/// Stands between names of one field.
+pub const OR: &str = "|";
+/// Begins the name of a value inside a body.
+pub const IN_BODY: &str = "body.";
+/// Attributes that a dotted name is looked for in, longest first: `a.b.c.d` in `a.b.c`, `a.b` and `a`.
+const PREFIXES: usize = 8;
+
+/// A field as people call it: its first name.
+pub fn shown(field: &str) -> &str {
+    field.split(OR).next().unwrap_or(field)
+}
 
 /// One place to look; the first with a value wins, row by row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +42,14 @@ pub enum Source {
     Rest(String),
     /// The resource's attribute list.
     Resource(String),
+    /// A path inside an attribute that is JSON.
+    Inside { key: String, path: String },
+    /// A path inside a body that is JSON.
+    Body(String),
+    /// Path and query of a request, as one text.
+    RequestTarget,
+    /// The extension of the path of a request.
+    Extension,
 }
 
 /// How the numbers of a column are named.
@@ -55,6 +79,10 @@ impl Naming {
 
 /// The places of a field, best first. Columns that a batch does not have are passed over.
 pub fn sources(field: &str) -> Vec<Source> {
+    field.split(OR).flat_map(sources_of_one).collect()
+}
+
+fn sources_of_one(field: &str) -> Vec<Source> {
     let column = |name: &str| Source::Column(name.to_owned());
     let mut sources = match field {
         "kind" => vec![Source::Named(span::KIND, Naming::Kind)],
@@ -62,6 +90,7 @@ pub fn sources(field: &str) -> Vec<Source> {
         "duration" => vec![Source::Millis(span::DURATION_NANOS)],
         "severity" => vec![Source::Named(log::SEVERITY_NUMBER, Naming::Severity)],
         "service" | "service.name" => vec![column(signal::SERVICE)],
+        "timestamp" => vec![column(log::TIME), column(span::START_TIME)],
         "scope.name" => vec![column(signal::SCOPE_NAME)],
         "scope.version" => vec![column(signal::SCOPE_VERSION)],
         span::NAME | span::STATUS_MESSAGE | span::DURATION_NANOS | span::PARENT_SPAN_ID => vec![column(field)],
@@ -84,5 +113,21 @@ pub fn sources(field: &str) -> Vec<Source> {
         Some(inner) => sources.push(Source::Resource(inner.to_owned())),
         None => sources.extend(model::field::names_of(field).map(|name| Source::Resource(name.to_owned()))),
     }
+    match field {
+        "request.target" => sources.push(Source::RequestTarget),
+        "url.extension" => sources.push(Source::Extension),
+        _ if model::field::promoted(field).is_none() => sources.extend(insides(field)),
+        _ => {}
+    }
     sources
+}
+
+/// Where a dotted name may stand inside JSON, longest attribute first.
+fn insides(field: &str) -> Vec<Source> {
+    if let Some(path) = field.strip_prefix(IN_BODY) {
+        return vec![Source::Body(path.to_owned())];
+    }
+    let split =
+        |(dot, _): (usize, &str)| Source::Inside { key: field[..dot].to_owned(), path: field[dot + 1..].to_owned() };
+    field.rmatch_indices('.').take(PREFIXES).filter(|(dot, _)| *dot > 0).map(split).collect()
 }

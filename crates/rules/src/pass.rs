@@ -66,7 +66,12 @@ impl<'b> Matches<'b> {
             let Some(rule) = set.rules.get(number).filter(|_| is_wanted(number)) else { continue };
             let CompiledBody::Event(event) = &rule.body else { continue };
             let started = meter.as_ref().map(Meter::read);
-            let found = event.expression.rows(columns.len(), &mut |atom| answers.rows(atom, &mut columns));
+            let rows_in_all = columns.len();
+            let mut answer = |atom| answers.rows(atom, &mut columns);
+            let mut found = event.expression.rows(rows_in_all, &mut answer);
+            if let (Some(within), Some(_)) = (&event.within, events.signal) {
+                found = found.and_then(|found| found.and(&within.rows(rows_in_all, &mut answer)?).some());
+            }
             if let Some(found) = found {
                 rows.insert(number, found.rows().filter(|row| *row < events.len()).collect());
                 if let Some(waiting) = &event.waiting {

@@ -9,7 +9,12 @@ pub enum Part {
     Any,
     /// `?`: exactly one character.
     One,
+    /// Any of [`DASHES`].
+    Dash,
 }
+
+/// What Windows takes for the dash before an option.
+pub const DASHES: [char; 5] = ['-', '/', '\u{2013}', '\u{2014}', '\u{2015}'];
 
 /// A text value of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +102,27 @@ impl Pattern {
         self.0.iter().filter_map(|part| if let Part::Text(text) = part { Some(text.as_str()) } else { None })
     }
 
+    /// The same pattern with any dash at these places, given as the number of the text part and the offset in it.
+    pub fn with_any_dash(self, spots: &[(usize, usize)]) -> Self {
+        let mut dashed = Self(Vec::new());
+        let mut number = 0;
+        for part in self.0 {
+            let Part::Text(text) = part else {
+                dashed.push(part);
+                continue;
+            };
+            let mut from = 0;
+            for (_, at) in spots.iter().filter(|(of, _)| *of == number) {
+                dashed.push(Part::Text(text.get(from..*at).unwrap_or_default().to_owned()));
+                dashed.push(Part::Dash);
+                from = at + 1;
+            }
+            dashed.push(Part::Text(text.get(from..).unwrap_or_default().to_owned()));
+            number += 1;
+        }
+        dashed
+    }
+
     /// The cheapest equivalent shape.
     pub fn shape(self) -> Shape {
         match self.0.as_slice() {
@@ -131,7 +157,7 @@ impl Pattern {
         let skip = match &part {
             Part::Text(text) => text.is_empty(),
             Part::Any => self.0.last() == Some(&Part::Any),
-            Part::One => false,
+            Part::One | Part::Dash => false,
         };
         if !skip {
             self.0.push(part);
@@ -147,6 +173,7 @@ fn eat<'t>(segment: &[Part], text: &'t str) -> Option<&'t str> {
             let mut chars = rest.chars();
             chars.next().map(|_| chars.as_str())
         }
+        Part::Dash => rest.strip_prefix(DASHES),
         Part::Any => Some(rest),
     })
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use model::Signal;
 use model::detection::RuleInfo;
 
 use crate::atom::{Atom, Relation};
@@ -10,8 +9,11 @@ use crate::baseline::Baseline;
 use crate::diagnostic::Place;
 use crate::expression::Expression;
 use crate::kinds::Kind;
+use crate::log_source::{LogSource, Reach};
+use crate::pipeline::Mapping;
 use crate::policy::Policy;
 use crate::trace::TracePattern;
+use crate::yaml::Node;
 
 /// One document of a rule file.
 #[derive(Debug, Clone)]
@@ -34,6 +36,22 @@ pub struct Rule {
     pub body: Body,
 }
 
+impl Rule {
+    /// What other rules may call it.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.info.id.as_str()).chain(self.name.as_deref())
+    }
+
+    /// The rules it refers to.
+    pub fn references(&self) -> &[Reference] {
+        match &self.body {
+            Body::Event(_) | Body::Policy(_) => &[],
+            Body::Correlation(correlation) => &correlation.rules,
+            Body::Filter(filter) => &filter.rules,
+        }
+    }
+}
+
 /// What a rule looks for.
 #[derive(Debug, Clone)]
 pub enum Body {
@@ -50,19 +68,27 @@ pub enum Body {
 /// A rule on single events.
 #[derive(Debug, Clone)]
 pub struct EventRule {
-    /// Only events of this signal; both when `None`.
-    pub signal: Option<Signal>,
+    /// What it says its events are.
+    pub log_source: LogSource,
+    /// Which events it is shown.
+    pub reach: Reach,
+    /// What events of its log source look like; not asked offline, where a file does not say what its events are.
+    pub within: Option<Expression<Arc<Atom>>>,
     /// The condition.
     pub expression: Expression<Arc<Atom>>,
+    /// What pipelines say of its fields.
+    pub mapping: Arc<Mapping>,
 }
 
-/// A Sigma filter: the rules it names must satisfy its condition as well.
+/// A Sigma filter: the rules it names, and whose log source it covers, must satisfy its condition as well.
 #[derive(Debug, Clone)]
 pub struct Filter {
     /// Which rules; empty means every event rule.
     pub rules: Vec<Reference>,
-    /// The condition.
-    pub expression: Expression<Arc<Atom>>,
+    /// Only rules of this log source.
+    pub log_source: LogSource,
+    /// Its selections and condition, which each rule reads through its own mapping.
+    pub detection: Node,
 }
 
 /// A rule named by another.

@@ -1,6 +1,7 @@
 //! Rules linked to each other and compiled: what the engine runs.
 
-use std::collections::{HashMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 use model::Signal;
@@ -14,12 +15,15 @@ use crate::column::Plan;
 use crate::diagnostic::{Diagnostic, Place, Report, code};
 use crate::edge;
 use crate::expression::Expression;
+use crate::field;
 use crate::index::Index;
 use crate::inherited::REACH_NANOS;
 use crate::inherited::plan::{self, Inheritance, Waiting};
 use crate::kinds::{Kind, Settles};
+use crate::log_source::Reach;
+use crate::narrowing::Narrowing;
 use crate::policy::{self, Policy};
-use crate::rule::{Body, Condition, Correlation, EventRule, Filter, Reference, Rule, Suppress};
+use crate::rule::{Body, Condition, Correlation, EventRule, Reference, Rule, Suppress};
 use crate::trace::TracePattern;
 use crate::trace::lineage::Fields;
 
@@ -104,7 +108,10 @@ pub(crate) enum CompiledBody {
 /// A rule on single events, its atoms and fields numbered.
 #[derive(Debug)]
 pub(crate) struct CompiledEvent {
-    pub signal: Option<Signal>,
+    /// Which events it is shown.
+    pub reach: Reach,
+    /// What events of its log source look like; asked only where events have a signal.
+    pub within: Option<Expression<usize>>,
     pub expression: Expression<usize>,
     /// Fields it asks about, for the sentence that says why it fired.
     pub shown: Vec<(String, usize)>,
@@ -195,7 +202,8 @@ impl RuleSet {
     }
 }
 
-/// Links and compiles the rules of some files. Rules whose references do not resolve are left out and reported.
+/// Links and compiles the rules of some files. Rules whose references do not resolve are left out and reported; there
+/// may be warnings among what is reported.
 pub(crate) fn link(files: &[(&str, &[Rule])]) -> (RuleSet, Vec<Diagnostic>) {
     let mut linker = Linker::new(files);
     linker.name();
@@ -214,7 +222,9 @@ struct Linker<'r> {
     order: Vec<usize>,
     /// For each rule that some correlation refers to, whether it raises alerts nevertheless.
     referred: HashMap<usize, bool>,
-    filters: Vec<(usize, &'r Filter)>,
+    narrowing: Narrowing<'r>,
+    /// Names in lower case, made when a reference leads nowhere.
+    folded: Option<HashMap<String, &'r str>>,
 }
 
 impl<'r> Linker<'r> {
@@ -228,7 +238,8 @@ impl<'r> Linker<'r> {
             inputs: Vec::new(),
             order: Vec::new(),
             referred: HashMap::new(),
-            filters: Vec::new(),
+            narrowing: Narrowing::default(),
+            folded: None,
         }
     }
 
@@ -260,11 +271,10 @@ impl<'r> Linker<'r> {
     fn resolve(&mut self) {
         for number in 0..self.rules.len() {
             let (file, rule) = self.rules[number];
-            let references = match &rule.body {
-                Body::Event(_) | Body::Policy(_) => continue,
-                Body::Correlation(correlation) => &correlation.rules,
-                Body::Filter(filter) => &filter.rules,
-            };
+            if matches!(rule.body, Body::Event(_) | Body::Policy(_)) {
+                continue;
+            }
+            let references = rule.references();
             let found: Option<Vec<usize>> =
                 references.iter().map(|reference| self.find(file, reference, &rule.body)).collect();
             if self.inputs[number].is_some() {
@@ -275,10 +285,14 @@ impl<'r> Linker<'r> {
 
     fn find(&mut self, file: &str, reference: &Reference, from: &Body) -> Option<usize> {
         let Some(number) = self.names.get(reference.rule.as_str()).copied() else {
-            let names: Vec<&str> = self.names.keys().copied().collect();
-            let close = names.iter().find(|name| name.eq_ignore_ascii_case(&reference.rule));
-            let hint =
-                close.map_or("refer to a rule by its id or name".to_owned(), |name| format!("did you mean {name:?}?"));
+            let names = &self.names;
+            let folded = self
+                .folded
+                .get_or_insert_with(|| names.keys().map(|name| (name.to_ascii_lowercase(), *name)).collect());
+            let hint = match folded.get(&reference.rule.to_ascii_lowercase()) {
+                Some(name) => format!("did you mean {name:?}?"),
+                None => "refer to a rule by its id or name".to_owned(),
+            };
             let message = format!("there is no rule {:?}", reference.rule);
             self.report(file, reference.at, code::UNKNOWN_RULE, message, hint);
             return None;
@@ -300,17 +314,35 @@ impl<'r> Linker<'r> {
     /// Orders correlations after their inputs; those in a circle, or on top of something broken, are left out.
     fn sort(&mut self) {
         let mut placed: HashSet<usize> = HashSet::new();
-        let is_event = |body: &Body| matches!(body, Body::Event(_) | Body::Policy(_));
-        placed.extend((0..self.rules.len()).filter(|n| is_event(&self.rules[*n].1.body) && self.inputs[*n].is_some()));
+        // how many inputs each correlation still waits for, and who waits for a rule
+        let mut waits: HashMap<usize, usize> = HashMap::new();
+        let mut waiting: HashMap<usize, Vec<usize>> = HashMap::new();
+        let mut ready: BinaryHeap<Reverse<usize>> = BinaryHeap::new();
+        for number in 0..self.rules.len() {
+            let Some(inputs) = &self.inputs[number] else { continue };
+            if matches!(self.rules[number].1.body, Body::Event(_) | Body::Policy(_)) {
+                placed.insert(number);
+            } else if self.is_correlation(number) {
+                waits.insert(number, inputs.len());
+                inputs.iter().for_each(|input| waiting.entry(*input).or_default().push(number));
+            }
+        }
+        let mut done: Vec<usize> = placed.iter().copied().collect();
         loop {
-            let ready = (0..self.rules.len()).find(|number| {
-                let waits = self.is_correlation(*number) && !placed.contains(number);
-                let inputs = self.inputs[*number].as_ref().filter(|_| waits);
-                inputs.is_some_and(|inputs| inputs.iter().all(|input| placed.contains(input)))
-            });
-            let Some(number) = ready else { break };
+            while let Some(number) = done.pop() {
+                for other in waiting.remove(&number).unwrap_or_default() {
+                    if let Some(left) = waits.get_mut(&other) {
+                        *left -= 1;
+                        if *left == 0 {
+                            ready.push(Reverse(other));
+                        }
+                    }
+                }
+            }
+            let Some(Reverse(number)) = ready.pop() else { break };
             placed.insert(number);
             self.order.push(number);
+            done.push(number);
         }
         for number in 0..self.rules.len() {
             let (file, rule) = self.rules[number];
@@ -339,7 +371,10 @@ impl<'r> Linker<'r> {
         for (number, (_, rule)) in self.rules.iter().enumerate() {
             match &rule.body {
                 Body::Event(_) | Body::Policy(_) => {}
-                Body::Filter(filter) => self.filters.push((number, filter)),
+                Body::Filter(filter) => {
+                    let rules = self.inputs[number].as_deref();
+                    rules.into_iter().for_each(|rules| self.narrowing.add(number, rule, filter, rules));
+                }
                 Body::Correlation(correlation) => {
                     let is_referred = self.referred.contains_key(&number);
                     let generates = correlation.generate_inputs || (rule.generate && !is_referred);
@@ -392,7 +427,17 @@ impl<'r> Linker<'r> {
             }
         }
         plan::finish(&mut set);
+        for (filter, at) in self.narrowing.idle() {
+            let (file, rule) = self.rules[filter];
+            if let Some(report) = self.reports.get_mut(file) {
+                let message =
+                    format!("filter {:?} applies to none of its rules: they have other log sources", rule.info.title);
+                report.warn(at, code::IDLE_FILTER, message, "name the log source of the rules, or less of it");
+            }
+        }
+        let warnings: Vec<Diagnostic> = self.reports.values_mut().flat_map(Report::take_warnings).collect();
         let mut faults: Vec<Diagnostic> = self.reports.into_values().flat_map(Report::into_found).collect();
+        faults.extend(warnings);
         faults
             .sort_by(|left, right| (&left.file, left.line, left.column).cmp(&(&right.file, right.line, right.column)));
         (set, faults)
@@ -411,25 +456,25 @@ impl<'r> Linker<'r> {
     }
 
     fn event(
-        &self,
+        &mut self,
         number: usize,
         event: &EventRule,
         set: &mut RuleSet,
         atoms: &mut HashMap<String, usize>,
     ) -> (CompiledBody, String) {
-        let (_, rule) = self.rules[number];
+        let (file, rule) = self.rules[number];
         let mut meaning = rule.meaning.clone();
         let mut parts = vec![event.expression.clone()];
-        for (other, filter) in &self.filters {
-            if self.inputs[*other].as_ref().is_some_and(|rules| filter.rules.is_empty() || rules.contains(&number)) {
-                meaning.push_str(&self.rules[*other].1.meaning);
-                parts.push(filter.expression.clone());
+        match self.narrowing.of(number, event, &mut meaning) {
+            Ok(filters) => parts.extend(filters),
+            Err(message) => {
+                self.report(file, rule.at, code::TOO_LARGE, message, "join filters into fewer".to_owned());
             }
         }
         let whole = Expression::all(parts);
         let mut shown = Vec::new();
         asked(&whole, &mut shown);
-        let mut expression = whole.map(&mut |atom: &Arc<Atom>| {
+        let mut number_of = |atom: &Arc<Atom>| {
             if let Some(field) = &atom.field {
                 set.plan.field(field);
             }
@@ -440,15 +485,18 @@ impl<'r> Linker<'r> {
                 set.atoms.push(Arc::clone(atom));
                 set.atoms.len() - 1
             })
-        });
-        expression.cheapest_first(&|atom| 1 + u32::from(set.atoms[*atom].test.cost()));
-        let mut numbered = |field: String| {
-            let number = set.plan.field(&field);
-            (field, number)
         };
-        let shown = shown.into_iter().map(&mut numbered).collect();
-        let by = rule.suppress.iter().flat_map(|suppress| suppress.by.clone()).map(&mut numbered).collect();
-        (CompiledBody::Event(CompiledEvent { signal: event.signal, expression, shown, by, waiting: None }), meaning)
+        let mut expression = whole.map(&mut number_of);
+        let within = event.within.as_ref().map(|within| within.map(&mut number_of));
+        expression.cheapest_first(&|atom| 1 + u32::from(set.atoms[*atom].test.cost()));
+        let mut numbered = |field: String, source: String| (field, set.plan.field(&source));
+        let shown = shown.into_iter().map(|field| numbered(field::shown(&field).to_owned(), field)).collect();
+        let by = rule.suppress.iter().flat_map(|suppress| suppress.by.clone());
+        let by = by.map(|field| numbered(field.clone(), event.mapping.field(&field))).collect();
+        (
+            CompiledBody::Event(CompiledEvent { reach: event.reach, within, expression, shown, by, waiting: None }),
+            meaning,
+        )
     }
 
     fn correlation(
@@ -471,7 +519,7 @@ impl<'r> Linker<'r> {
                 let whole = stands_for.map_or(name.as_str(), |(_, field)| field);
                 let field = if correlation.baseline.is_some() { Network::field(whole) } else { whole };
                 match &set.rules[*input].body {
-                    CompiledBody::Event(_) => Ok(set.plan.field(field)),
+                    CompiledBody::Event(_) => Ok(set.plan.field(&self.name_of(&reference.rule, field))),
                     CompiledBody::Correlation(inner) => {
                         let position = |wanted: &str| inner.group_by.iter().position(|known| known == wanted);
                         position(whole).or_else(|| position(field)).ok_or_else(|| field.to_owned())
@@ -536,6 +584,14 @@ impl<'r> Linker<'r> {
         Some((Arc::clone(baseline), (rule.info.id.clone(), identity)))
     }
 
+    /// What a field is called in the events of a rule on single events.
+    fn name_of(&self, rule: &str, field: &str) -> String {
+        match self.names.get(rule).map(|number| &self.rules[*number].1.body) {
+            Some(Body::Event(event)) => event.mapping.field(field),
+            _ => field.to_owned(),
+        }
+    }
+
     /// Where a pattern over traces takes its steps from: rules on single spans, and nothing else.
     fn steps(
         &mut self,
@@ -548,7 +604,7 @@ impl<'r> Linker<'r> {
         let mut wired = Vec::new();
         for ((input, reference), fields) in inputs.iter().zip(&correlation.rules).zip(&pattern.fields) {
             match &set.rules[*input].body {
-                CompiledBody::Event(event) if event.signal != Some(Signal::Logs) => {}
+                CompiledBody::Event(event) if event.reach.admits(Some(Signal::Spans)) => {}
                 _ => {
                     let message = format!("{:?} does not match single spans, so no trace can hold it", reference.rule);
                     let hint =
@@ -557,7 +613,7 @@ impl<'r> Linker<'r> {
                     return None;
                 }
             }
-            let values = fields.iter().map(|field| set.plan.field(field)).collect();
+            let values = fields.iter().map(|field| set.plan.field(&self.name_of(&reference.rule, field))).collect();
             wired.push(Feed { rule: *input, keys: Vec::new(), values, inherits: false });
         }
         let known = |asks: fn(TracePlan) -> bool| set.traces.is_some_and(asks);

@@ -75,6 +75,15 @@ impl Node {
         self.entries()?.iter().find(|(found, _)| found.text == key).map(|(_, node)| node)
     }
 
+    /// How many values it is made of, keys counted.
+    pub fn count(&self) -> usize {
+        match &self.value {
+            Value::List(items) => 1 + items.iter().map(Self::count).sum::<usize>(),
+            Value::Map(entries) => 1 + entries.iter().map(|(_, node)| 1 + node.count()).sum::<usize>(),
+            _ => 1,
+        }
+    }
+
     /// Writes the node in one canonical form, so that layout, comments and quoting do not change a hash.
     pub fn canonical(&self, out: &mut String) {
         match &self.value {
@@ -167,7 +176,7 @@ impl Builder {
             },
             Event::Alias(anchor) => match self.anchors.get(&anchor).cloned() {
                 Some(node) => {
-                    self.nodes += count(&node);
+                    self.nodes += node.count();
                     self.finish(node, 0)
                 }
                 None => Err(Fault { at, code: code::YAML, message: "an alias inside its own anchor".into(), hint: "" }),
@@ -223,14 +232,6 @@ fn place(marker: &Marker) -> Place {
     Place {
         line: u32::try_from(marker.line()).unwrap_or(u32::MAX),
         column: u32::try_from(marker.col() + 1).unwrap_or(u32::MAX),
-    }
-}
-
-fn count(node: &Node) -> usize {
-    match &node.value {
-        Value::List(items) => 1 + items.iter().map(count).sum::<usize>(),
-        Value::Map(entries) => 1 + entries.iter().map(|(_, node)| 1 + count(node)).sum::<usize>(),
-        _ => 1,
     }
 }
 

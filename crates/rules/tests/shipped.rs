@@ -25,6 +25,8 @@ fn shipped_rules_pass_their_own_tests() {
     let mut book = RuleBook::new();
     let faults = book.update_all(files.iter().map(|(file, text)| (file.as_str(), text.as_str())));
     assert!(faults.is_empty(), "{faults:?}");
+    let warnings = book.warnings();
+    assert!(warnings.is_empty(), "{warnings:?}");
     let mut ran = 0;
     for (file, _) in &files {
         for test in book.run_tests(file) {

@@ -174,6 +174,8 @@ export interface Diagnostic {
   code: string;
   message: string;
   hint: string;
+  /** A warning does not keep a text from being saved. */
+  severity?: 'error' | 'warning';
 }
 
 export interface RuleSummary {
@@ -191,6 +193,8 @@ export interface RuleSummary {
   matches?: number;
   /** It only feeds other rules and raises no alert of its own. */
   silent?: boolean;
+  /** False when nothing maps its log source, so that it is never evaluated. */
+  mapped?: boolean;
   diagnostics?: Diagnostic[];
 }
 
@@ -200,12 +204,14 @@ export interface RuleFile {
   etag: string;
   rules: RuleSummary[];
   diagnostics: Diagnostic[];
+  warnings?: Diagnostic[];
 }
 
 export interface RuleCheck {
   valid: boolean;
   rules: RuleSummary[];
   diagnostics: Diagnostic[];
+  warnings?: Diagnostic[];
 }
 
 export type AlertStatus = 'open' | 'acknowledged' | 'closed';

@@ -50,6 +50,7 @@ function Contents({ rules, checking }: { rules: RuleSummary[]; checking: boolean
               <span className="muted">{rule.kind?.replaceAll('_', ' ')}</span>
             </div>
             <b>{rule.title}</b>
+            {rule.mapped === false && <div className="muted">Never evaluated: no pipeline maps its log source</div>}
             <div className={css.contentsFoot}>
               {rule.matches !== undefined && (
                 <span className="muted num">{rule.matches.toLocaleString('en')} matches since start</span>
@@ -102,6 +103,7 @@ export function RuleEditor({ file, initial, etag, title, tools, refusal, onSaved
   const [text, setText] = useState(initial);
   const [saved, setSaved] = useState(etag ? initial : null);
   const [diagnostics, setDiagnostics] = useState<Diagnostic[] | null>(null);
+  const [warnings, setWarnings] = useState<Diagnostic[]>([]);
   const [checkedText, setCheckedText] = useState<string | null>(null);
   const [rules, setRules] = useState<RuleSummary[]>([]);
   const changed = text !== saved;
@@ -116,6 +118,7 @@ export function RuleEditor({ file, initial, etag, title, tools, refusal, onSaved
   const check = async (current: string): Promise<Diagnostic[]> => {
     const result = await checkRule(file || undefined, current);
     setDiagnostics(result.diagnostics);
+    setWarnings(result.warnings ?? []);
     setRules(result.rules);
     setCheckedText(current);
     return result.diagnostics;
@@ -190,6 +193,14 @@ export function RuleEditor({ file, initial, etag, title, tools, refusal, onSaved
             <section className={css.problems} aria-label="Problems" aria-live="polite">
               <DiagnosticList
                 diagnostics={diagnostics ?? []}
+                onGo={({ line, column }) => editor.current?.goTo(line, column)}
+              />
+            </section>
+          )}
+          {!wrong && warnings.length > 0 && (
+            <section className={css.problems} aria-label="Warnings" aria-live="polite">
+              <DiagnosticList
+                diagnostics={warnings}
                 onGo={({ line, column }) => editor.current?.goTo(line, column)}
               />
             </section>

@@ -22,12 +22,13 @@ const MAX_TAGS_SHOWN = 3;
 
 function RuleRow({ rule }: { rule: RuleSummary }) {
   const wrong = rule.diagnostics?.length ?? 0;
+  const state = rule.mapped === false ? 'never evaluated' : rule.status;
   return (
     <Link to="/rules/$file" params={{ file: rule.file }} className={css.row} data-row>
       <span>
         <StateMark
           state={rule.status !== 'active' || wrong ? 'critical' : 'good'}
-          text={rule.status === 'active' && wrong ? 'edited, invalid' : rule.status}
+          text={rule.status === 'active' && wrong ? 'edited, invalid' : state}
         />
       </span>
       <span>{rule.level ? <LevelMark level={rule.level} /> : null}</span>

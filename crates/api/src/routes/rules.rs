@@ -74,13 +74,15 @@ async fn validate_rule(
         match state.rules.validate(&name, &asked.text) {
             Ok(found) => RuleCheck {
                 valid: true,
-                rules: found.iter().map(|rule| Rule::of(rule, &state.tally, &[])).collect(),
+                warnings: found.warnings.iter().map(Diagnostic::from).collect(),
+                rules: found.rules.iter().map(|rule| Rule::of(rule, &state.tally, &[])).collect(),
                 diagnostics: Vec::new(),
             },
             Err(faults) => RuleCheck {
                 valid: false,
                 rules: Vec::new(),
                 diagnostics: faults.iter().map(Diagnostic::from).collect(),
+                warnings: Vec::new(),
             },
         }
     });

@@ -20,6 +20,8 @@ pub(crate) struct Diagnostic {
     pub message: String,
     /// What to do about it; empty when the message says it all.
     pub hint: String,
+    /// `error`: the text is refused. `warning`: it is taken.
+    pub severity: &'static str,
 }
 
 impl From<&rules::Diagnostic> for Diagnostic {
@@ -31,6 +33,7 @@ impl From<&rules::Diagnostic> for Diagnostic {
             code: fault.code.to_owned(),
             message: fault.message.clone(),
             hint: fault.hint.clone(),
+            severity: fault.gravity.as_str(),
         }
     }
 }
@@ -44,7 +47,8 @@ pub(crate) struct Rule {
     pub title: String,
     /// `informational`, `low`, `medium`, `high` or `critical`.
     pub level: String,
-    /// `event`, `filter`, or the correlation type, as in `value_count`; `unknown` for a file that has never been valid.
+    /// `event`, `filter`, or the correlation type, as in `value_count`; `pipeline` for a file that says how rules are
+    /// read; `unknown` for a file that has never been valid.
     pub kind: String,
     /// `active`: in force. `disabled`: it cost too much; edit it or enable it again. `invalid`: its file has never been
     /// valid.
@@ -64,6 +68,8 @@ pub(crate) struct Rule {
     pub author: String,
     /// Raises no alerts of its own, because a correlation refers to it.
     pub silent: bool,
+    /// Its log source is one that spans or log records come from; otherwise it is never evaluated.
+    pub mapped: bool,
     /// Detections since the server started.
     pub matches: u64,
     /// What is wrong with the text of the file; the rule in force is then from the last valid text.
@@ -83,6 +89,8 @@ pub(crate) struct RuleFile {
     pub rules: Vec<Rule>,
     /// What is wrong with the text; empty when it is in force.
     pub diagnostics: Vec<Diagnostic>,
+    /// What is likely not meant in the text in force.
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// What became of a validation.
@@ -94,6 +102,8 @@ pub(crate) struct RuleCheck {
     pub rules: Vec<Rule>,
     /// What is wrong with it.
     pub diagnostics: Vec<Diagnostic>,
+    /// What is likely not meant in it, though it could be saved.
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// A text to validate.
@@ -131,23 +141,25 @@ impl Rule {
             description: rule.info.description.clone(),
             author: rule.info.author.clone(),
             silent: rule.silent,
+            mapped: rule.is_mapped,
             matches: tally.of(&rule.info.id),
             diagnostics: diagnostics.to_vec(),
         }
     }
 
-    /// The rules of a file; one entry that stands for the file when it has none in force.
+    /// The rules of a file; one entry that stands for the file when it holds pipelines, or has nothing in force.
     pub(crate) fn all_of(file: &File, tally: &Tally) -> Vec<Self> {
         let diagnostics: Vec<_> = file.diagnostics.iter().map(Diagnostic::from).collect();
-        if !file.rules.is_empty() || diagnostics.is_empty() {
+        if !file.rules.is_empty() || (diagnostics.is_empty() && file.pipelines.is_empty()) {
             return file.rules.iter().map(|rule| Self::of(rule, tally, &diagnostics)).collect();
         }
+        let is_in_force = !file.pipelines.is_empty();
         vec![Self {
             id: file.name.clone(),
-            title: file.name.clone(),
+            title: if is_in_force { file.pipelines.join(", ") } else { file.name.clone() },
             level: model::Severity::default().to_string(),
-            kind: "unknown".to_owned(),
-            status: "invalid",
+            kind: if is_in_force { "pipeline" } else { "unknown" }.to_owned(),
+            status: if is_in_force { "active" } else { "invalid" },
             disabled_because: None,
             file: file.name.clone(),
             version: String::new(),
@@ -155,6 +167,7 @@ impl Rule {
             description: String::new(),
             author: String::new(),
             silent: true,
+            mapped: true,
             matches: 0,
             diagnostics,
         }]
@@ -170,6 +183,7 @@ impl RuleFile {
             text: file.text,
             etag: file.etag,
             diagnostics,
+            warnings: file.warnings.iter().map(Diagnostic::from).collect(),
         }
     }
 }

@@ -130,3 +130,39 @@ async fn bodies_have_limits_and_faults_are_named() {
         .await
         .problem(400, "content-type");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_of_another_log_source_runs_once_a_pipeline_maps_it() {
+    let house = House::new().await;
+    let user = house.user().await;
+    let text = "title: Whoami\nid: whoami\nlogsource: {product: windows, category: process_creation}\n\
+                detection: {s: {Image|endswith: whoami.exe}, condition: s}\n";
+    let check = user.post("/api/v1/rules/validate", json!({"text": text})).await.json();
+    assert_eq!((&check["valid"], &check["diagnostics"]), (&json!(true), &json!([])), "{check}");
+    let warning = &check["warnings"][0];
+    assert_eq!((&warning["severity"], &warning["code"]), (&json!("warning"), &json!("unmapped-log-source")));
+    let saved = user.put("/api/v1/rules/whoami.yml", &[], json!({"text": text})).await.json();
+    assert_eq!((&saved["rules"][0]["mapped"], saved["warnings"].as_array().map(Vec::len)), (&json!(false), Some(1)));
+
+    let pipeline = "name: hosts\ntransformations:\n- type: set_signal\n  signal: log\n  \
+                    rule_conditions: [{type: logsource, product: windows}]\n";
+    let path = "/api/v1/rules/pipelines%2Fhosts.yml";
+    let broken = user.put(path, &[], json!({"text": pipeline.replace("set_signal", "set_signl")})).await;
+    let problem = broken.problem(422, "text");
+    assert_eq!(
+        (&problem["diagnostics"][0]["code"], &problem["diagnostics"][0]["line"]),
+        (&json!("unknown-type"), &json!(3))
+    );
+    assert_eq!(user.put(path, &[], json!({"text": pipeline})).await.status, 200);
+    let mapped = user.get("/api/v1/rules/whoami.yml").await.json();
+    assert_eq!((&mapped["rules"][0]["mapped"], &mapped["warnings"]), (&json!(true), &json!([])), "{mapped}");
+    let listed = user.get("/api/v1/rules?limit=100").await.json();
+    let files = listed["items"].as_array().unwrap();
+    let hosts = files.iter().find(|item| item["file"] == "pipelines/hosts.yml").unwrap();
+    assert_eq!(
+        (&hosts["kind"], &hosts["title"], &hosts["status"]),
+        (&json!("pipeline"), &json!("hosts"), &json!("active"))
+    );
+    assert_eq!(user.delete(path).await.status, 204);
+    assert_eq!(user.get("/api/v1/rules/whoami.yml").await.json()["rules"][0]["mapped"], false);
+}

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::{Asks, Baseline};
 use crate::atom::Atom;
 use crate::expression::Expression;
+use crate::log_source::Reach;
 use crate::rule::Correlation;
 use crate::set::{CompiledBody, RuleSet};
 
@@ -24,7 +25,12 @@ pub fn of(correlation: &Correlation, baseline: &Baseline, inputs: &[usize], set:
     for (input, reference) in inputs.iter().zip(&correlation.rules) {
         match set.rules.get(*input).map(|rule| (&rule.body, &rule.info)) {
             Some((CompiledBody::Event(event), _)) => {
-                part(event.signal.map_or("any", model::Signal::as_str));
+                part(match event.reach {
+                    Reach::Everywhere => "any",
+                    Reach::Only(signal) => signal.as_str(),
+                    Reach::Nowhere => "none",
+                });
+                part(&event.within.as_ref().map_or_else(String::new, |within| spelled(within, &set.atoms)));
                 part(&spelled(&event.expression, &set.atoms));
             }
             Some((CompiledBody::Correlation(_) | CompiledBody::Policy(_), info)) => part(&info.version),

@@ -55,7 +55,7 @@ impl Learner {
     pub fn signals(&self) -> Vec<Signal> {
         let wants = |signal: &Signal| {
             self.inputs.iter().any(|number| match self.set.rules.get(*number).map(|rule| &rule.body) {
-                Some(CompiledBody::Event(event)) => event.signal.is_none_or(|wanted| wanted == *signal),
+                Some(CompiledBody::Event(event)) => event.reach.admits(Some(*signal)),
                 _ => false,
             })
         };

@@ -13,12 +13,14 @@ use super::table::{Seen, Table};
 use crate::atom::{Anchor, AnyOf, Atom, Cell, Relation, Test};
 use crate::budget::Meter;
 use crate::pattern::Pattern;
+use crate::time_part::TimePart;
 
 /// A question that a text can rule out but not answer.
 #[derive(Debug)]
 enum Check {
     Glob(Pattern, bool),
     Regex(Regex),
+    Part(TimePart, Relation, f64),
 }
 
 impl Check {
@@ -27,6 +29,9 @@ impl Check {
             Self::Glob(pattern, true) => pattern.matches(cell.text()),
             Self::Glob(pattern, false) => pattern.matches(lower),
             Self::Regex(regex) => regex.is_match(cell.text()),
+            Self::Part(part, relation, right) => {
+                part.of(cell.text()).is_some_and(|left| relation.holds(f64::from(left), *right))
+            }
         }
     }
 }
@@ -94,6 +99,7 @@ impl FieldIndex {
                     self.add_check(atom, Check::Regex(regex.clone()), texts.as_deref());
                 }
             }
+            Test::Part(part, relation, number) => self.add_check(atom, Check::Part(*part, *relation, *number), None),
             Test::Exists => self.folded.add("", Anchor::Contains, atom),
             // a pair of fields is not a question about one
             Test::SameAs { .. } => {}

@@ -78,11 +78,13 @@ impl Index {
         };
         for (number, rule) in set.rules.iter().enumerate() {
             let CompiledBody::Event(event) = &rule.body else { continue };
-            let is_other = event.signal.is_some_and(|wanted| signal.is_some_and(|signal| signal != wanted));
-            if is_other {
+            if !event.reach.admits(signal) {
                 continue;
             }
             index.place(set, &event.expression, number);
+            if signal.is_some() {
+                event.within.iter().for_each(|within| index.place(set, within, number));
+            }
             match witness::of(&event.expression, &|atom| witness::rarity(&set.atoms[atom])) {
                 Some(atoms) => atoms.into_iter().for_each(|atom| index.waiting[atom].push(number)),
                 None => index.always.push(number),
@@ -104,7 +106,7 @@ impl Index {
             Expression::Atom(atom) => {
                 self.place_atom(set, *atom);
                 let is_checked = match &set.atoms[*atom].test {
-                    Test::Regex(_) => true,
+                    Test::Regex(_) | Test::Part(..) => true,
                     Test::AnyOf(any) => !any.globs.is_empty(),
                     _ => false,
                 };

@@ -94,6 +94,9 @@ fn passes(test: &Test, text: &str) -> bool {
                 || any.globs.iter().any(|glob| glob.matches(seen))
                 || cell.number().is_some_and(|number| any.numbers.contains(&number))
         }
+        Test::Part(part, relation, bound) => {
+            part.of(text).is_some_and(|found| relation.holds(f64::from(found), *bound))
+        }
         Test::SameAs { .. } => false,
     }
 }

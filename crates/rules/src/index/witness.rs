@@ -38,7 +38,7 @@ pub fn rarity(atom: &Atom) -> Option<u32> {
         Test::AnyOf(any) => Some(of_texts(any)),
         Test::Cidr(_) => Some(100),
         Test::Regex(_) => Some(200),
-        Test::Compare(..) => Some(500),
+        Test::Compare(..) | Test::Part(..) => Some(500),
         Test::Exists => Some(1_000),
     }
 }

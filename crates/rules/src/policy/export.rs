@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 
 use super::{Allowed, Exception, Policy, Workload, istio, network, yaml_text};
 use crate::diagnostic::{Diagnostic, Report};
+use crate::pipeline::Pipelines;
 use crate::policy::pattern::Pattern;
 use crate::policy::verdict::ANY_CALLER;
 use crate::read;
@@ -52,7 +53,7 @@ impl Target {
     /// When the text is not valid, or holds no policy.
     pub fn export(&self, file: &str, text: &str, now: UnixNanos) -> Result<Exported, ExportError> {
         let mut report = Report::new(file);
-        let rules = read::rules(text, &mut report);
+        let rules = read::rules(text, &Pipelines::default(), &mut report);
         if !report.is_empty() {
             return Err(ExportError::Invalid(report.into_found()));
         }

@@ -28,6 +28,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use crate::diagnostic::Report;
+use crate::pipeline::Pipelines;
 use crate::rule::Body;
 
 pub use export::{ExportError, Exported, Target};
@@ -131,7 +132,7 @@ impl Violation {
 /// # Errors
 /// Says what is in it besides.
 pub fn check_tenant(text: &str, tenant: &str) -> Result<(), String> {
-    for rule in crate::read::rules(text, &mut Report::new("policy")) {
+    for rule in crate::read::rules(text, &Pipelines::default(), &mut Report::new("policy")) {
         match &rule.body {
             Body::Policy(policy) if policy.tenant.as_deref() == Some(tenant) => {}
             Body::Policy(_) => return Err(format!("service_policy.tenant must be {tenant}")),

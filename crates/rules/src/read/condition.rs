@@ -1,4 +1,4 @@
-//! The condition language: `and`, `or`, `not`, parentheses, `1 of x*`, `all of x*`, `1 of them`, `all of them`.
+//! The condition language: `and`, `or`, `not`, parentheses, `1 of x*`, `all of x*`, `2 of them`, `all of them`.
 
 use crate::diagnostic::{Place, Report, code};
 use crate::expression::Expression;
@@ -6,6 +6,8 @@ use crate::yaml::{Node, Value};
 
 const DEPTH: usize = 64;
 const TOKENS: usize = 2_000;
+/// `2 of x*` becomes all ways to choose two; more ways than this are refused.
+const COMBINATIONS: usize = 1_000;
 
 /// Parses a condition over named parts; `None` after reporting.
 pub fn parse<A: Clone>(node: &Node, parts: &[(String, Expression<A>)], report: &mut Report) -> Option<Expression<A>> {
@@ -160,7 +162,9 @@ impl<'p, A: Clone> Parser<'p, A> {
             .parts
             .iter()
             .filter(|(name, _)| match pattern {
-                "them" => !name.starts_with('_'),
+                // selections that begin with an underscore are meant only when the pattern says so
+                pattern if name.starts_with('_') && !pattern.starts_with('_') => false,
+                pattern if pattern.eq_ignore_ascii_case("them") => true,
                 pattern => crate::pattern::Pattern::parse(pattern).matches(name),
             })
             .map(|(_, expression)| expression.clone())
@@ -172,9 +176,21 @@ impl<'p, A: Clone> Parser<'p, A> {
         match quantifier.to_ascii_lowercase().as_str() {
             "all" => Ok(Expression::all(chosen)),
             "1" | "any" => Ok(Expression::any(chosen)),
-            other => {
-                let message = format!("{other:?} of is not supported");
-                Err(Fault::new(start, code::BAD_CONDITION, message, "write 1 of, any of or all of"))
+            number => {
+                let wanted = number.parse::<usize>().unwrap_or(usize::MAX);
+                if wanted == 0 || wanted > chosen.len() {
+                    let message = format!("{number} of {pattern} can never hold: it names {} selections", chosen.len());
+                    return Err(Fault::new(
+                        start,
+                        code::BAD_CONDITION,
+                        message,
+                        "write 1 of, all of or a number between",
+                    ));
+                }
+                at_least(wanted, &chosen).ok_or_else(|| {
+                    let message = format!("there are more than {COMBINATIONS} ways to choose {number} of {pattern}");
+                    Fault::new(start, code::TOO_LARGE, message, "name fewer selections")
+                })
             }
         }
     }
@@ -183,6 +199,26 @@ impl<'p, A: Clone> Parser<'p, A> {
         let names: Vec<&str> = self.parts.iter().map(|(name, _)| name.as_str()).collect();
         super::nearest(found, &names)
     }
+}
+
+/// At least so many of the parts: some choice of them holds. `None` when there are too many choices.
+fn at_least<A: Clone>(wanted: usize, parts: &[Expression<A>]) -> Option<Expression<A>> {
+    let mut choices: Vec<Vec<usize>> = vec![Vec::new()];
+    for taken in 0..wanted {
+        let mut longer = Vec::new();
+        for choice in &choices {
+            let next = choice.last().map_or(0, |last| last + 1);
+            // what is still to choose must fit behind
+            let end = parts.len() + taken + 1 - wanted;
+            longer.extend((next..end).map(|part| choice.iter().copied().chain([part]).collect::<Vec<_>>()));
+            if longer.len() > COMBINATIONS {
+                return None;
+            }
+        }
+        choices = longer;
+    }
+    let all = |choice: Vec<usize>| Expression::all(choice.into_iter().map(|part| parts[part].clone()).collect());
+    Some(Expression::any(choices.into_iter().map(all).collect()))
 }
 
 fn is_quantifier(word: &str) -> bool {

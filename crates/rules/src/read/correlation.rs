@@ -36,6 +36,13 @@ pub fn read(node: &Node, report: &mut Report) -> Option<Correlation> {
     let kind = kind?;
     let span_nanos = span(node, report)?;
     let mut rules = node.get("rules").map(|rules| references(rules, report)).unwrap_or_default();
+    for (number, reference) in rules.iter().enumerate() {
+        if rules[..number].iter().any(|earlier| earlier.rule == reference.rule) {
+            let message = format!("{:?} is named twice", reference.rule);
+            report.add(reference.at, code::BAD_VALUE, message, "name each rule once");
+            return None;
+        }
+    }
     let condition = condition(node, kind, &mut rules, report)?;
     if rules.is_empty() || rules.len() > RULES {
         let message = format!("a correlation refers to 1 to {RULES} rules, got {}", rules.len());
@@ -123,6 +130,10 @@ fn condition(node: &Node, kind: &Kind, rules: &mut Vec<Reference>, report: &mut 
     match node.get("condition") {
         Some(text @ Node { value: Value::Text(..), .. }) if kind.takes_expression => {
             condition.expression = Some(expression(text, rules, report)?);
+        }
+        // the draft of 2.2 lets an ordered correlation say what it means anyway: every rule, in the order of the list
+        Some(text @ Node { value: Value::Text(..), .. }) if kind.name == "temporal_ordered" => {
+            every_rule(text, rules, report)?;
         }
         Some(map @ Node { value: Value::Map(_), .. }) => bounds(map, &mut condition, report)?,
         Some(other) => {
@@ -214,6 +225,24 @@ fn expression(node: &Node, rules: &mut Vec<Reference>, report: &mut Report) -> O
     }
     let numbered = rules.iter().enumerate().map(|(number, rule)| (rule.rule.clone(), Expression::Atom(number)));
     condition::parse(node, &numbered.collect::<Vec<_>>(), report)
+}
+
+/// A condition that can only be the conjunction of all rules; `None` after reporting.
+fn every_rule(text: &Node, rules: &mut Vec<Reference>, report: &mut Report) -> Option<()> {
+    let found = expression(text, rules, report)?;
+    let single = std::slice::from_ref(&found);
+    let parts = if let Expression::All(parts) = &found { parts.as_slice() } else { single };
+    let mut named: Vec<usize> =
+        parts.iter().filter_map(|part| if let Expression::Atom(rule) = part { Some(*rule) } else { None }).collect();
+    named.sort_unstable();
+    named.dedup();
+    if parts.iter().all(|part| matches!(part, Expression::Atom(_))) && named.len() == rules.len() {
+        return Some(());
+    }
+    let hint = "join all of them with and, or use type temporal";
+    let message = "temporal_ordered needs every rule, so its condition can only join them all";
+    report.add(text.at, code::BAD_CONDITION, message, hint);
+    None
 }
 
 /// Names for fields that rules call differently.

@@ -9,24 +9,21 @@ use super::detection;
 use crate::atom::Atom;
 use crate::diagnostic::Report;
 use crate::expression::Expression;
-use crate::yaml::{self, Node};
-
-/// The category of the log source.
-pub const CATEGORY: &str = "edge";
+use crate::log_source::{EDGE as CATEGORY, LogSource};
+use crate::pipeline::Mapping;
+use crate::yaml;
 
 const CALLS: &str =
     "{call: {kind: [client, producer], service.name|exists: true, service.peer.name|exists: true}, condition: call}";
 
-/// Whether a document speaks of edges.
-pub fn is_source(document: &Node) -> bool {
-    let Some(source) = document.get("logsource") else { return false };
-    let says = |key: &str, word: &str| source.get(key).and_then(Node::scalar_text).map(|text| text == word);
-    says("category", CATEGORY) == Some(true) && says("product", "otel") != Some(false)
+/// Whether a rule speaks of edges.
+pub fn is_source(source: &LogSource) -> bool {
+    source.own_reach().is_some() && source.category.as_deref() == Some(CATEGORY)
 }
 
 /// The condition, for calls only.
 pub fn among_calls(expression: Option<Expression<Arc<Atom>>>, report: &mut Report) -> Option<Expression<Arc<Atom>>> {
     let calls = yaml::documents(CALLS, report)?;
-    let calls = detection::expression(calls.first()?, &[], report)?;
+    let calls = detection::expression(calls.first()?, &[], &Mapping::default(), report)?;
     Some(Expression::all(vec![calls, expression?]))
 }

@@ -1,33 +1,40 @@
 //! Rule files: YAML documents to rules, every fault reported with its place.
 
 mod baseline;
+mod change;
+mod collection;
 mod condition;
 mod correlation;
 mod counted;
-mod detection;
+pub mod detection;
 mod edge;
 mod example;
 mod geo;
 mod header;
 mod inherited;
+mod pipeline;
 mod policy;
 mod trace;
 
 use std::str::FromStr;
 use std::sync::Arc;
 
-use model::Signal;
-
 use crate::diagnostic::{Place, Report, code};
+use crate::expression::Expression;
+use crate::log_source::{LogSource, Reach};
+use crate::pipeline::{Mapping, Pipelines};
 use crate::policy::TAGS;
 use crate::rule::{Body, Correlation, EventRule, Filter, Reference, Rule};
 use crate::yaml::{self, Node, Value};
 
+pub use self::pipeline::pipelines;
+
 /// A file may not hold more documents.
 const DOCUMENTS: usize = 1_000;
 
-/// Every key a document may have at its top. The second part is ours or SigmaHQ's; converters keep it as it is.
-const TOP_KEYS: [&str; 32] = [
+/// Every key with a meaning at the top of a document. The second part is ours or SigmaHQ's. Sigma lets authors add keys
+/// of their own, which converters keep: they are warned of, and refused when they look like one of these misspelt.
+const TOP_KEYS: [&str; 33] = [
     "title",
     "id",
     "related",
@@ -52,6 +59,7 @@ const TOP_KEYS: [&str; 32] = [
     "service_policy",
     "generate",
     "custom",
+    "action",
     "tests",
     "suppress",
     "risk",
@@ -65,8 +73,8 @@ const TOP_KEYS: [&str; 32] = [
 /// The keys that say what a document is; it has one of them.
 const BODIES: [&str; 4] = ["detection", "correlation", "filter", "service_policy"];
 
-/// Reads a file; the rules are complete only when `report` stays empty.
-pub fn rules(text: &str, report: &mut Report) -> Vec<Rule> {
+/// Reads a file through pipelines; the rules are complete only when `report` stays empty.
+pub fn rules(text: &str, pipelines: &Pipelines, report: &mut Report) -> Vec<Rule> {
     let Some(documents) = yaml::documents(text, report) else { return Vec::new() };
     if documents.len() > DOCUMENTS {
         let message = format!("more than {DOCUMENTS} documents");
@@ -76,16 +84,17 @@ pub fn rules(text: &str, report: &mut Report) -> Vec<Rule> {
     if documents.is_empty() {
         report.add(Place { line: 1, column: 1 }, code::MISSING_KEY, "the file holds no rule", "");
     }
-    documents.iter().filter_map(|document| rule(document, report)).collect()
+    let documents = collection::unfold(documents, report);
+    documents.iter().filter_map(|document| rule(document, pipelines, report)).collect()
 }
 
-fn rule(document: &Node, report: &mut Report) -> Option<Rule> {
+fn rule(document: &Node, pipelines: &Pipelines, report: &mut Report) -> Option<Rule> {
     let Some(entries) = document.entries() else {
         let message = format!("a rule must be a map, got {}", document.value.type_name());
         report.add(document.at, code::WRONG_TYPE, message, "begin with title:");
         return None;
     };
-    keys(document, &TOP_KEYS, "a rule", report);
+    open_keys(document, &TOP_KEYS, "a rule", report);
     let bodies: Vec<_> = entries.iter().filter(|(key, _)| BODIES.contains(&key.text.as_str())).collect();
     let (key, node) = match bodies.as_slice() {
         [(key, node)] => (key, node),
@@ -105,18 +114,11 @@ fn rule(document: &Node, report: &mut Report) -> Option<Rule> {
             return None;
         }
     };
-    let signal = logsource(document, report);
+    let log_source = logsource(document, report);
+    let mapping = Arc::new(pipelines.mapping(&header::subject(document, &log_source)));
     let body = match key.text.as_str() {
-        "detection" => {
-            // elsewhere a field may be called so
-            if signal.is_some() {
-                inherited::check(node, report);
-            }
-            let expression = detection::expression(node, &[], report);
-            let expression = if edge::is_source(document) { edge::among_calls(expression, report) } else { expression };
-            expression.map(|expression| Body::Event(EventRule { signal, expression }))
-        }
-        "filter" => filter(node, report).map(Body::Filter),
+        "detection" => event(document, node, log_source, &mapping, report).map(Body::Event),
+        "filter" => filter(document, node, log_source, &mapping, report).map(Body::Filter),
         "service_policy" => policy::read(node, report).map(|policy| Body::Policy(Arc::new(policy))),
         _ => correlation::read(node, report).map(Body::Correlation),
     };
@@ -140,6 +142,8 @@ fn rule(document: &Node, report: &mut Report) -> Option<Rule> {
             node.canonical(&mut meaning);
         }
     }
+    let uses_placeholders = meaning.contains("expand");
+    meaning.push_str(&mapping.fingerprint(uses_placeholders));
     Some(Rule {
         info: header.info,
         name: header.name,
@@ -164,13 +168,76 @@ fn requires_unsampled(document: &Node, report: &mut Report) -> bool {
     }
 }
 
-fn filter(node: &Node, report: &mut Report) -> Option<Filter> {
+/// A rule on single events, read through what the pipelines say of it.
+fn event(
+    document: &Node,
+    node: &Node,
+    log_source: LogSource,
+    mapping: &Arc<Mapping>,
+    report: &mut Report,
+) -> Option<EventRule> {
+    let source_at = document.get("logsource").map_or(document.at, |node| node.at);
+    if let Some(message) = mapping.refused() {
+        report.add(source_at, code::REFUSED, message, "a pipeline refuses rules like this one");
+        return None;
+    }
+    let reach = mapping.reach().unwrap_or(match log_source.is_empty() {
+        true => Reach::Everywhere,
+        false => Reach::Nowhere,
+    });
+    if reach == Reach::Nowhere {
+        let message = format!("no pipeline maps log source {log_source}: the rule is kept and never evaluated");
+        let hint = "say where its events are with set_signal in a file of the folder pipelines";
+        report.warn(source_at, code::UNMAPPED, message, hint);
+    }
+    // elsewhere a field may be called so
+    if matches!(log_source.own_reach(), Some(Reach::Only(_))) {
+        inherited::check(node, report);
+    }
+    let within = within(mapping);
+    let expression = detection::expression(node, &[], mapping, report);
+    let expression = if edge::is_source(&log_source) { edge::among_calls(expression, report) } else { expression };
+    Some(EventRule { log_source, reach, within, expression: expression?, mapping: Arc::clone(mapping) })
+}
+
+/// What events look like that the pipelines show to a rule; they were checked when they were read.
+fn within(mapping: &Mapping) -> Option<Expression<Arc<crate::atom::Atom>>> {
+    let mut checked = Report::new("");
+    let native = Mapping::default();
+    let conditions = mapping.conditions().iter().filter_map(|(node, is_negated)| {
+        let looks = detection::selection(node, &native, &mut checked)?;
+        Some(if *is_negated { Expression::not(looks) } else { looks })
+    });
+    let within: Vec<_> = conditions.collect();
+    (!within.is_empty()).then(|| Expression::all(within))
+}
+
+fn filter(
+    document: &Node,
+    node: &Node,
+    log_source: LogSource,
+    mapping: &Mapping,
+    report: &mut Report,
+) -> Option<Filter> {
     let rules = match node.get("rules") {
-        None => Vec::new(),
-        Some(Node { value: Value::Text(text, _), .. }) if text == "any" => Vec::new(),
+        None => {
+            let hint = "list ids or names, or write any for every rule of the log source";
+            report.add(node.at, code::MISSING_KEY, "a filter needs rules", hint);
+            return None;
+        }
+        Some(Node { value: Value::Text(text, _), .. })
+            if text.eq_ignore_ascii_case("any") || text.eq_ignore_ascii_case("all") =>
+        {
+            Vec::new()
+        }
         Some(rules) => references(rules, report),
     };
-    Some(Filter { rules, expression: detection::expression(node, &["rules"], report)? })
+    if document.get("logsource").is_none() {
+        let hint = "as in logsource: {product: otel}; it applies to rules of that log source";
+        report.warn(document.at, code::STYLE, "the filter names no log source, and applies to every one", hint);
+    }
+    detection::expression(node, &["rules"], mapping, report)?;
+    Some(Filter { rules, log_source, detection: node.clone() })
 }
 
 /// A list of rule ids or names.
@@ -179,22 +246,37 @@ fn references(node: &Node, report: &mut Report) -> Vec<Reference> {
     listed.into_iter().map(|(rule, at)| Reference { rule, at }).collect()
 }
 
-/// `logsource`: `category: span`, `edge` and `log` select a signal; every other source applies to both.
-fn logsource(document: &Node, report: &mut Report) -> Option<Signal> {
-    let node = document.get("logsource")?;
+/// `logsource` of a document; nothing when it has none. Sigma allows further keys in it, which say nothing to a machine.
+fn logsource(document: &Node, report: &mut Report) -> LogSource {
+    let Some(node) = document.get("logsource") else { return LogSource::default() };
     if node.entries().is_none() {
         let message = format!("logsource must be a map, got {}", node.value.type_name());
         report.add(node.at, code::WRONG_TYPE, message, "write it like {product: otel, category: span}");
-        return None;
+        return LogSource::default();
     }
-    keys(node, &["product", "category", "service", "definition"], "logsource", report);
-    let product = node.get("product").and_then(Node::scalar_text);
-    let category = node.get("category").and_then(Node::scalar_text)?;
-    let is_ours = product.is_none_or(|product| product == "otel");
-    match category.as_str() {
-        "span" | edge::CATEGORY if is_ours => Some(Signal::Spans),
-        "log" if is_ours => Some(Signal::Logs),
-        _ => None,
+    open_keys(node, &["product", "category", "service", "definition"], "logsource", report);
+    log_source(node, report)
+}
+
+/// The three keys of a log source.
+fn log_source(node: &Node, report: &mut Report) -> LogSource {
+    let mut plain = |key: &str| text(node, key, report).map(|(text, _)| text.trim().to_owned());
+    LogSource { category: plain("category"), product: plain("product"), service: plain("service") }
+}
+
+/// Warns of keys of a map that are not in `known`, and refuses those that look like one of them misspelt.
+fn open_keys(node: &Node, known: &[&str], what: &str, report: &mut Report) {
+    for (key, _) in node.entries().unwrap_or_default() {
+        if known.contains(&key.text.as_str()) {
+            continue;
+        }
+        let hint = nearest(&key.text, known);
+        let message = format!("{what} has no key {:?}", key.text);
+        if hint.starts_with("did you mean") {
+            report.add(key.at, code::UNKNOWN_KEY, message, hint);
+        } else {
+            report.warn(key.at, code::CUSTOM_KEY, format!("{message}: it is kept and means nothing"), "");
+        }
     }
 }
 
@@ -269,16 +351,19 @@ fn required(node: &Node, key: &str, what: &str, report: &mut Report) -> Option<(
     text(node, key, report)
 }
 
-/// A list of texts, or one text.
-fn texts(node: &Node, key: &str, report: &mut Report) -> Vec<(String, Place)> {
-    let single = std::slice::from_ref(node);
-    let listed = match &node.value {
+/// The items of a list; a value alone is a list of itself, and nothing an empty one.
+fn list(node: &Node) -> &[Node] {
+    match &node.value {
         Value::List(items) => items.as_slice(),
         Value::Null => &[],
-        _ => single,
-    };
+        _ => std::slice::from_ref(node),
+    }
+}
+
+/// A list of texts, or one text.
+fn texts(node: &Node, key: &str, report: &mut Report) -> Vec<(String, Place)> {
     let mut texts = Vec::new();
-    for item in listed {
+    for item in list(node) {
         match item.scalar_text() {
             Some(text) => texts.push((text, item.at)),
             None => {

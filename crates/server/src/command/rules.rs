@@ -35,15 +35,23 @@ pub fn run(command: &RulesCommand) -> Result<ExitCode> {
 
 fn check(paths: &[PathBuf], output: Output) -> Result<ExitCode> {
     let (book, problems) = read_book(paths)?;
-    for problem in &problems {
+    let files = book.files();
+    let warnings = files.iter().flat_map(|file| &file.warnings);
+    for remark in problems.iter().chain(warnings.clone()) {
         match output {
-            Output::Text => println!("{problem}"),
-            Output::Json => println!("{}", problem_json(problem)),
+            Output::Text => println!("{remark}"),
+            Output::Json => println!("{}", remark_json(remark)),
         }
     }
-    let rules: usize = book.files().iter().map(|file| file.rules.len()).sum();
     if output == Output::Text {
-        println!("{rules} rules in {} files, {} problem(s)", book.files().len(), problems.len());
+        let rules: usize = files.iter().map(|file| file.rules.len()).sum();
+        print!("{rules} rules in {} files, {} problem(s)", files.len(), problems.len());
+        let unmapped = files.iter().flat_map(|file| &file.rules).filter(|rule| !rule.is_mapped).count();
+        match (warnings.count(), unmapped) {
+            (0, _) => println!(),
+            (warnings, 0) => println!(", {warnings} warning(s)"),
+            (warnings, unmapped) => println!(", {warnings} warning(s), {unmapped} rule(s) never evaluated"),
+        }
     }
     Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -88,9 +96,9 @@ fn outcome_json(outcome: &TestOutcome, why: Option<&str>) -> Value {
         "passed": why.is_none(), "reason": why})
 }
 
-fn problem_json(problem: &Diagnostic) -> Value {
-    json!({"file": problem.file, "line": problem.line, "column": problem.column, "code": problem.code,
-        "message": problem.message, "hint": problem.hint})
+fn remark_json(remark: &Diagnostic) -> Value {
+    json!({"file": remark.file, "line": remark.line, "column": remark.column, "code": remark.code,
+        "message": remark.message, "hint": remark.hint, "severity": remark.gravity.as_str()})
 }
 
 /// Reads rule files; those of several paths see each other's rules.
