@@ -50,7 +50,9 @@ function Contents({ rules, checking }: { rules: RuleSummary[]; checking: boolean
               <span className="muted">{rule.kind?.replaceAll('_', ' ')}</span>
             </div>
             <b>{rule.title}</b>
-            {rule.mapped === false && <div className="muted">Never evaluated: no pipeline maps its log source</div>}
+            {rule.mapped === false && (
+              <div className="muted">Never evaluated: no pipeline maps its log source</div>
+            )}
             <div className={css.contentsFoot}>
               {rule.matches !== undefined && (
                 <span className="muted num">{rule.matches.toLocaleString('en')} matches since start</span>
