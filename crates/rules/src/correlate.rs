@@ -218,14 +218,21 @@ impl Memory {
             }
             self.remove(place);
         }
-        while self.bytes > bounds.bytes
+        let forgotten = self.shrink(bounds.bytes);
+        losses.evicted += forgotten;
+        losses.crowded += forgotten;
+    }
+
+    /// Forgets groups, the least recently seen first, until it takes no more than so many bytes; how many events went.
+    pub fn shrink(&mut self, bytes: usize) -> u64 {
+        let mut forgotten = 0;
+        while self.bytes > bytes
             && let Some(place) = self.recency.oldest()
         {
-            let forgotten = self.groups[place as usize].kept.len() as u64;
-            losses.evicted += forgotten;
-            losses.crowded += forgotten;
+            forgotten += self.groups[place as usize].kept.len() as u64;
             self.remove(place);
         }
+        forgotten
     }
 
     /// What it takes in memory, in bytes.

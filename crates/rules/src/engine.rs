@@ -34,6 +34,9 @@ pub struct Settings {
     /// Memory that the groups of one correlation may take per tenant, in bytes; beyond, groups are forgotten, the least
     /// recently seen first.
     pub state_bytes_per_rule: usize,
+    /// Memory that the groups of all correlations may take together per tenant, in bytes; beyond, the correlation that
+    /// takes most forgets groups, the least recently seen first.
+    pub state_bytes: usize,
     /// Events named as evidence in a detection.
     pub evidence: usize,
     /// Detections one rule on single events may make of one batch; further matches are counted only.
@@ -70,7 +73,8 @@ impl Default for Settings {
             lateness: Duration::from_secs(60),
             groups_per_rule: 100_000,
             events_per_group: 10_000,
-            state_bytes_per_rule: 256 * 1024 * 1024,
+            state_bytes_per_rule: 128 * 1024 * 1024,
+            state_bytes: 256 * 1024 * 1024,
             evidence: 100,
             detections_per_batch: 1_000,
             traces: 100_000,
@@ -97,6 +101,7 @@ impl Settings {
             groups_per_rule: usize::MAX,
             events_per_group: usize::MAX,
             state_bytes_per_rule: usize::MAX,
+            state_bytes: usize::MAX,
             evidence: usize::MAX,
             detections_per_batch: usize::MAX,
             traces: usize::MAX,

@@ -8,7 +8,7 @@ use model::{Detection, EventId, Signal, TenantId, UnixNanos};
 use crate::baseline;
 use crate::budget::{self, Meter, Stopped};
 use crate::column::{Columns, Interned};
-use crate::correlate::{self, Firing, Losses};
+use crate::correlate::{self, Firing, Losses, Memory};
 use crate::engine::{RuleCounters, Settings, Tenant, memory_key};
 use crate::events::Events;
 use crate::expression::Rows;
@@ -238,8 +238,25 @@ impl Pass<'_> {
                 self.counters(rule).evicted += unheld;
             }
         }
+        self.make_room(tenant);
         tenant.floor = tenant.floor.max(floor);
         tenant.mute.prune(set.behind(tenant.floor));
+    }
+
+    /// Lets the correlations that hold most forget, until the windows of the tenant fit together; then a tenth is free, so
+    /// that this is not done for every batch.
+    fn make_room(&mut self, tenant: &mut Tenant) {
+        let limit = self.settings.state_bytes;
+        let held: usize = tenant.memories.values().map(Memory::bytes).sum();
+        let mut surplus = if held > limit { held - limit + limit / 10 } else { 0 };
+        while surplus > 0 {
+            let most = tenant.memories.iter_mut().max_by_key(|(key, memory)| (memory.bytes(), *key));
+            let Some((key, memory)) = most.filter(|(_, memory)| memory.bytes() > 0) else { return };
+            let before = memory.bytes();
+            let evicted = memory.shrink(before.saturating_sub(surplus.min(before / 2 + 1)));
+            surplus = surplus.saturating_sub(before - memory.bytes());
+            self.counters.entry(key.0.clone()).or_default().evicted += evicted;
+        }
     }
 
     fn lost(&mut self, rule: &Compiled, losses: Losses) {

@@ -340,6 +340,20 @@ fn memory_is_bounded_and_says_what_it_forgot() {
 }
 
 #[test]
+fn windows_of_all_rules_together_are_bounded_and_the_largest_gives_way() {
+    let narrow = "---\ntitle: all\nname: all\ncorrelation: {type: event_count, rules: [failed], timespan: 1m, condition: {gte: 500}}\n";
+    let settings = Settings { state_bytes: 128 * 1024, ..Settings::default() };
+    let mut engine = Engine::with_settings(compile(&(three_in_a_minute("") + narrow)), settings);
+    for second in 0..250_u8 {
+        let user: &'static str = format!("u{second}").leak();
+        engine.evaluate(&spans(&[login(i64::from(second) / 10, second, user)]), LATER);
+        assert!(engine.held().map(|(_, _, bytes)| bytes).sum::<usize>() <= 128 * 1024);
+    }
+    assert!(counters(&engine, "many").evicted > 50);
+    assert_eq!(counters(&engine, "all").evicted, 0);
+}
+
+#[test]
 fn a_checkpoint_in_the_middle_changes_nothing() {
     let rule = three_in_a_minute("generate: true\n")
         + "---\ntitle: chain\nname: chain\ncorrelation: {type: event_count, rules: [many], group-by: [user.id], timespan: 1m, condition: {eq: 2}}\n";
