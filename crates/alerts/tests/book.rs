@@ -4,6 +4,7 @@
 #[expect(dead_code, reason = "each test file uses its part of the house")]
 mod house;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use alerts::{AlertBook, AlertFilter, AlertKind, AlertsError, DeliveryState, Incident, Status};
@@ -35,7 +36,7 @@ async fn a_detection_applied_twice_is_one_incident_and_one_message() {
         detail.evidence.iter().map(|evidence| &evidence.event).collect::<Vec<_>>(),
         found.events.iter().collect::<Vec<_>>()
     );
-    assert_eq!(detail.incident.rule, found.rule);
+    assert_eq!(detail.incident.rule, *found.rule);
     assert_eq!(detail.incident.group, found.group);
     assert_eq!(detail.activity.iter().map(|line| line.kind.as_str()).collect::<Vec<_>>(), ["created"]);
 }
@@ -92,7 +93,7 @@ async fn a_higher_level_escalates_and_repetition_tells_nobody() {
     let id = book.apply(&[detection("a", "192.0.2.1", 0)]).await.unwrap().created.remove(0);
     book.apply(&[detection("b", "192.0.2.1", 1)]).await.unwrap();
     let mut worse = detection("c", "192.0.2.1", 2);
-    worse.rule.level = Severity::Critical;
+    Arc::make_mut(&mut worse.rule).level = Severity::Critical;
     book.apply(&[worse]).await.unwrap();
     book.apply(&[detection("d", "192.0.2.1", 3)]).await.unwrap();
     let detail = book.get(&tenant(), &id).await.unwrap().unwrap();

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -108,7 +109,7 @@ pub struct Detection {
     /// Whose.
     pub tenant: TenantId,
     /// Which rule.
-    pub rule: RuleInfo,
+    pub rule: Arc<RuleInfo>,
     /// Group-by fields (or aliases) with their values, in the rule's order; for a rule without group-by, `service.name`.
     pub group: Vec<(String, String)>,
     /// Event time of the event that completed the detection: the end of a span, the time of a log record.

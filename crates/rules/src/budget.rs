@@ -174,7 +174,7 @@ pub(crate) fn detection(tenant: &TenantId, rule: &RuleInfo, why: &str, at: i64) 
         id: RULE_STOPPED.to_owned(),
         version: "1".to_owned(),
         title: "Rule disabled: too expensive".to_owned(),
-        description: "A rule took more CPU or memory than rules.budget allows. It stays disabled until it is edited or enabled again; \
+        description: "A rule took more CPU or memory than its limits allow. It stays disabled until it is edited or enabled again; \
                       what it would have found meanwhile is not found."
             .to_owned(),
         author: "Tracehound".to_owned(),
@@ -185,7 +185,7 @@ pub(crate) fn detection(tenant: &TenantId, rule: &RuleInfo, why: &str, at: i64) 
     Detection {
         id: Detection::derive_id(tenant, &info, &group, "stopped"),
         tenant: tenant.clone(),
-        rule: info,
+        rule: Arc::new(info),
         group,
         at: UnixNanos(at),
         window_start: UnixNanos(at),

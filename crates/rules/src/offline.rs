@@ -158,7 +158,8 @@ fn run(rules: &Arc<RuleSet>, events: &[Dated]) -> Result<Vec<Alert>, OfflineErro
     for detection in detections {
         let mut event_ids: Vec<Json> = detection.events.iter().filter_map(|event| id_of(event, events)).collect();
         event_ids.sort_by(compare_ids);
-        let alert = Alert { rule: detection.rule.id, group: detection.group, at_ms: detection.at.millis(), event_ids };
+        let alert =
+            Alert { rule: detection.rule.id.clone(), group: detection.group, at_ms: detection.at.millis(), event_ids };
         alerts.push((detection.at.0, alert));
     }
     alerts.sort_by(|(left_at, left), (right_at, right)| {

@@ -177,7 +177,7 @@ impl Pass<'_> {
         self.detections.push(Detection {
             id: Detection::derive_id(self.name, &rule.info, &group, &id.to_string()),
             tenant: self.name.clone(),
-            rule: (*rule.info).clone(),
+            rule: Arc::clone(&rule.info),
             group,
             at: UnixNanos(at),
             window_start: UnixNanos(at),
@@ -492,7 +492,7 @@ impl Pass<'_> {
         self.detections.push(Detection {
             id,
             tenant: self.name.clone(),
-            rule: (*rule.info).clone(),
+            rule: Arc::clone(&rule.info),
             group: named(str::to_owned),
             at: UnixNanos(firing.at),
             window_start: UnixNanos(firing.since),

@@ -191,8 +191,8 @@ pub fn tenant() -> TenantId {
     TenantId::default_tenant()
 }
 
-pub fn rule(id: &str, level: Severity) -> RuleInfo {
-    RuleInfo {
+pub fn rule(id: &str, level: Severity) -> Arc<RuleInfo> {
+    Arc::new(RuleInfo {
         id: id.to_owned(),
         version: "v1".to_owned(),
         title: format!("title of {id}"),
@@ -203,7 +203,7 @@ pub fn rule(id: &str, level: Severity) -> RuleInfo {
         references: vec!["https://example.org/".to_owned()],
         false_positives: vec!["tests".to_owned()],
         runbook: "https://example.org/runbook".to_owned(),
-    }
+    })
 }
 
 /// A detection of the rule `stuffing` for one address, `minutes` after noon, with a span and a log record as evidence.

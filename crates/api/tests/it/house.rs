@@ -190,7 +190,7 @@ impl House {
         let detection = Detection {
             id: Detection::derive_id(&tenant, &rule, &group, name),
             tenant: tenant.clone(),
-            rule,
+            rule: Arc::new(rule),
             group,
             at: UnixNanos(NOW - 1_000),
             window_start: UnixNanos(NOW - 2_000),

@@ -109,7 +109,7 @@ impl Pass<'_> {
         self.detections.push(Detection {
             id: Detection::derive_id(self.name, &rule.info, &group, &firing.key),
             tenant: self.name.clone(),
-            rule: (*rule.info).clone(),
+            rule: Arc::clone(&rule.info),
             group,
             at: UnixNanos(firing.at),
             window_start: UnixNanos(firing.since),
