@@ -18,9 +18,9 @@ const DISK_BYTES: u64 = 96 << 20;
 /// What must stay free of it.
 const RESERVE_BYTES: u64 = 24 << 20;
 /// Something else that fills it, so that the load need not.
-const BALLAST_BYTES: usize = 66 << 20;
+const BALLAST_BYTES: usize = 58 << 20;
 /// Room for the files of a long outage, of which there are a hundred.
-const LONG_ROOM_BYTES: usize = 16 << 20;
+const LONG_ROOM_BYTES: usize = 8 << 20;
 /// Spans per request.
 const SPANS: u64 = 100;
 /// Requests while the store is away and the load has a pace.
