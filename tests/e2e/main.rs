@@ -11,6 +11,7 @@ mod bucket;
 mod clients;
 mod damage;
 mod demo;
+mod detection_as_code;
 mod doctor;
 mod encryption;
 mod hostile;

@@ -12,6 +12,7 @@ mod gate;
 mod page;
 mod params;
 mod problem;
+pub mod report;
 mod router;
 mod routes;
 mod serve;

@@ -7,8 +7,9 @@ use alerts::AlertsError;
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use pipeline::peek::PeekError;
 use pipeline::shelf::ShelfError;
-use query::QueryError;
+use query::{JobError, QueryError};
 use runtime::ErrorKind;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -174,6 +175,22 @@ impl From<QueryError> for Problem {
             }
             _ => problem,
         }
+    }
+}
+
+impl From<JobError> for Problem {
+    fn from(error: JobError) -> Self {
+        let problem = Self::of(error.kind(), &error);
+        match error {
+            JobError::Busy { waiting } => problem.with_limit(waiting as u64),
+            JobError::NotFound(_) => problem.with_field("id"),
+        }
+    }
+}
+
+impl From<PeekError> for Problem {
+    fn from(error: PeekError) -> Self {
+        Self::of(error.kind(), &error)
     }
 }
 

@@ -29,6 +29,8 @@ pub fn router(state: ApiState) -> Router {
                 .merge(routes::services::routes(&state))
                 .merge(routes::rules::routes(&state))
                 .merge(routes::policy::routes(&state))
+                .merge(routes::backtests::routes(&state))
+                .merge(routes::insight::routes(&state))
                 .merge(routes::alerts::routes(&state))
                 .merge(routes::stream::routes(&state))
                 .merge(routes::session::routes(&state))
@@ -36,6 +38,7 @@ pub fn router(state: ApiState) -> Router {
                 .merge(routes::keys::routes(&state)),
         )
         .merge(routes::health::routes())
+        .merge(routes::schemas::routes())
         .split_for_parts();
     routes
         .merge(SwaggerUi::new("/api/docs").url("/api/openapi.json", document))

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use access::Access;
 use alerts::AlertBook;
 use model::TenantId;
-use pipeline::RuleShelf;
 use pipeline::detect::Tally;
-use query::Query;
+use pipeline::{Peek, RuleShelf};
+use query::{Backtests, Query};
 use runtime::{Clock, Random, Stop};
 use tokio::sync::Semaphore;
 
@@ -71,6 +71,10 @@ pub struct Parts {
     pub rules: RuleShelf,
     /// How often each rule has matched since the start.
     pub tally: Tally,
+    /// What the rule engine remembers.
+    pub peek: Peek,
+    /// Rules over stored events.
+    pub backtests: Backtests,
     /// The time.
     pub clock: Clock,
     /// Randomness, for request ids.

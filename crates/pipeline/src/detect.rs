@@ -18,6 +18,7 @@ use crate::checkpoint::{Checkpoint, CheckpointFile};
 use crate::corridor::{Next, Queue};
 use crate::frame;
 use crate::history::History;
+use crate::peek::{Question, Questions};
 use crate::quiet::Quiet;
 pub use crate::tally::Tally;
 
@@ -59,6 +60,8 @@ pub struct Parts {
     pub history: History,
     /// Where addresses are.
     pub places: Arc<dyn Places>,
+    /// Questions about what the engines remember.
+    pub questions: Questions,
 }
 
 impl Parts {
@@ -122,6 +125,7 @@ impl Detector {
             tokio::select! {
                 () = stop.asked() => {}
                 () = queue.arrived() => {}
+                question = self.parts.questions.next() => self.answer(question),
                 _ = tick.tick() => ticked = true,
             }
             self.take_rules();
@@ -273,6 +277,15 @@ impl Detector {
         }
         self.parts.tally.count(detections);
         true
+    }
+
+    /// Tells what an engine remembers; whoever asked may be gone.
+    fn answer(&self, question: Question) {
+        let Question { tenant, rule, group, limit, answer } = question;
+        let engine = self.engines.get(&tenant);
+        let state =
+            tokio::task::block_in_place(|| engine.and_then(|engine| engine.state(&tenant, &rule, &group, limit)));
+        let _ = answer.send(state);
     }
 
     fn take_rules(&mut self) {

@@ -10,6 +10,7 @@ pub mod corridor;
 pub mod detect;
 pub mod frame;
 pub mod history;
+pub mod peek;
 pub mod places;
 pub mod replay;
 pub mod shelf;
@@ -18,4 +19,5 @@ mod tally;
 mod quiet;
 
 pub use corridor::Corridor;
+pub use peek::Peek;
 pub use shelf::RuleShelf;

@@ -146,6 +146,11 @@ impl RuleShelf {
             .cloned()
     }
 
+    /// A copy of the files in force, to try changes on.
+    pub fn book(&self) -> RuleBook {
+        self.held().book.clone()
+    }
+
     /// Says what is wrong with a text, were it stored as `name` beside the other files.
     ///
     /// # Errors

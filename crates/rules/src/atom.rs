@@ -73,6 +73,18 @@ impl Relation {
         }
     }
 
+    /// As people read it before a number.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Gt => "more than",
+            Self::Gte => "at least",
+            Self::Lt => "less than",
+            Self::Lte => "at most",
+            Self::Eq => "exactly",
+            Self::Neq => "other than",
+        }
+    }
+
     /// Whether `left` stands in this relation to `right`.
     pub fn holds(self, left: f64, right: f64) -> bool {
         match self {
@@ -152,6 +164,8 @@ impl<'b> Cell<'b> {
 pub struct AnyOf {
     /// Upper and lower case differ; otherwise the texts are in ASCII lower case.
     pub cased: bool,
+    /// The texts as they were written, for those who explain or convert a rule.
+    pub written: Vec<Pattern>,
     pub exact: HashSet<String>,
     pub contains: Vec<String>,
     pub starts: Vec<String>,
@@ -163,7 +177,7 @@ pub struct AnyOf {
 impl AnyOf {
     /// Sorts patterns by what they come down to.
     pub fn new(patterns: Vec<Pattern>, numbers: Vec<f64>, cased: bool) -> Self {
-        let mut any = Self { cased, numbers, ..Self::default() };
+        let mut any = Self { cased, numbers, written: patterns.clone(), ..Self::default() };
         for pattern in patterns {
             let pattern = if cased { pattern } else { pattern.lower() };
             match pattern.shape() {

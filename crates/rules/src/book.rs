@@ -87,7 +87,7 @@ struct Rejected {
 
 /// A file that was read, and waits to be linked with the others.
 #[derive(Debug, Clone)]
-struct Candidate {
+pub(crate) struct Candidate {
     file: String,
     text: String,
     rules: Vec<Rule>,
@@ -337,7 +337,7 @@ impl RuleBook {
     }
 
     /// The rules of all files by name, those of candidates in place of earlier ones.
-    fn in_use<'b>(&'b self, candidates: &'b [Candidate]) -> Vec<(&'b str, &'b [Rule])> {
+    pub(crate) fn in_use<'b>(&'b self, candidates: &'b [Candidate]) -> Vec<(&'b str, &'b [Rule])> {
         let replaced: HashSet<&str> = candidates.iter().map(|candidate| candidate.file.as_str()).collect();
         let kept = self.files.iter().filter(|(name, _)| !replaced.contains(name.as_str()));
         let kept = kept.filter_map(|(name, entry)| Some((name.as_str(), entry.rules.as_deref()?)));

@@ -265,9 +265,19 @@ impl Plan {
         if let Some(number) = self.numbers.get(name) {
             return *number;
         }
+        self.place(name, crate::field::sources(name))
+    }
+
+    /// One field that is looked for in one place only; its number is 0.
+    pub fn of_source(source: &Source) -> Self {
+        let mut plan = Self::default();
+        plan.place("", vec![source.clone()]);
+        plan
+    }
+
+    fn place(&mut self, name: &str, mut sources: Vec<Source>) -> usize {
         let number = self.fields.len();
-        let mut sources = crate::field::sources(name);
-        sources.iter_mut().for_each(|source| self.place(source, number));
+        sources.iter_mut().for_each(|source| self.find_in(source, number));
         self.fields.push(sources);
         self.numbers.insert(name.to_owned(), number);
         for source in self.fields[number].clone() {
@@ -292,7 +302,7 @@ impl Plan {
     }
 
     /// Notes where a batch would have a value of a field.
-    fn place(&mut self, source: &mut Source, number: usize) {
+    fn find_in(&mut self, source: &mut Source, number: usize) {
         let (places, place) = match source {
             Source::Column(column) => (&mut self.columns, column.clone()),
             Source::Named(column, _) | Source::Millis(column) => (&mut self.columns, (*column).to_owned()),
@@ -305,10 +315,20 @@ impl Plan {
             // wherever one of its parts is
             Source::RequestTarget | Source::Extension => {
                 let parts = request_target::PARTS.iter().flat_map(|part| crate::field::sources(part));
-                return parts.for_each(|mut part| self.place(&mut part, number));
+                return parts.for_each(|mut part| self.find_in(&mut part, number));
             }
         };
         places.entry(place).or_default().push(number);
+    }
+
+    /// How many fields there are.
+    pub fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// The name of a field.
+    pub fn name_of(&self, number: usize) -> Option<&str> {
+        self.numbers.iter().find(|(_, known)| **known == number).map(|(name, _)| name.as_str())
     }
 
     /// The number a field has, if it has one.
@@ -353,6 +373,11 @@ impl<'b> Columns<'b> {
         fields.sort_unstable();
         fields.dedup();
         fields
+    }
+
+    /// What is asked.
+    pub fn batch(&self) -> &'b RecordBatch {
+        self.batch
     }
 
     /// A field by its number.

@@ -5,13 +5,19 @@
 //! and that everything it remembers is bounded and counted when a bound is met. *Refuses to know* tokio, clocks, files
 //! and the network: callers bring text, batches and the time.
 
+pub mod backtest;
 pub mod book;
 pub mod budget;
+pub mod convert;
+pub mod coverage;
 pub mod diagnostic;
 pub mod engine;
+pub mod explain;
 pub mod offline;
 pub mod policy;
+pub mod schema;
 
+mod asks;
 mod atom;
 mod baseline;
 mod bits;
@@ -38,6 +44,7 @@ mod pipeline;
 mod pipeline_shelf;
 mod read;
 mod reason;
+mod related;
 mod request_target;
 mod rule;
 mod set;
@@ -54,5 +61,7 @@ pub use engine::{Engine, RuleCounters, Settings};
 pub use example::{Outcome, TestOutcome, run_tests};
 pub use geo::{NoPlaces, Place, Places};
 pub use pipeline::is_pipeline_file;
+pub use related::Related;
 pub use set::RuleSet;
+pub use timespan::parse_nanos as timespan_nanos;
 pub use yaml::FILE_BYTES;

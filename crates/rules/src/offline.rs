@@ -128,14 +128,45 @@ pub fn replay<'l>(
     for (line, text) in lines.into_iter().enumerate().filter(|(_, text)| !text.trim().is_empty()) {
         let event = object(line, text)?;
         let time = find(&event, time_field).ok_or_else(|| fault(line, format!("no field {time_field:?}")))?;
-        let nanos = time_nanos(time).ok_or_else(|| {
-            fault(line, format!("{time_field:?} must be milliseconds since 1970 or RFC 3339, got {time}"))
-        })?;
+        let nanos = time_nanos(time).ok_or_else(|| wrong_time(line, time_field, time))?;
         let id = find(&event, id_field).cloned().unwrap_or_else(|| Json::from(line));
         events.push(Dated { nanos, id, event });
     }
     events.sort_by_key(|event| event.nanos);
     run(rules, &events)
+}
+
+/// Hands lines of JSON over in batches, in order of time, with the 0-based lines they stand at; a line without the time field happens at the same moment as
+/// every other such line.
+///
+/// # Errors
+/// Names the first line that is not a JSON object, or whose time cannot be read.
+pub(crate) fn in_batches<'l>(
+    lines: impl IntoIterator<Item = &'l str>,
+    time_field: &str,
+    mut take: impl FnMut(&Events<'_>, &[usize]),
+) -> Result<(), OfflineError> {
+    let mut events: Vec<(i64, usize, Map<String, Json>)> = Vec::new();
+    for (line, text) in lines.into_iter().enumerate().filter(|(_, text)| !text.trim().is_empty()) {
+        let event = object(line, text)?;
+        let nanos = match find(&event, time_field) {
+            None => 0,
+            Some(time) => time_nanos(time).ok_or_else(|| wrong_time(line, time_field, time))?,
+        };
+        events.push((nanos, line, event));
+    }
+    events.sort_by_key(|(nanos, ..)| *nanos);
+    for (number, chunk) in events.chunks(BATCH_EVENTS).enumerate() {
+        let records = columns(chunk.iter().map(|(.., event)| event))?;
+        let times: Vec<i64> = chunk.iter().map(|(nanos, ..)| *nanos).collect();
+        let lines: Vec<usize> = chunk.iter().map(|(_, line, _)| *line).collect();
+        take(&Events::external(&records, &times, number * BATCH_EVENTS), &lines);
+    }
+    Ok(())
+}
+
+fn wrong_time(line: usize, field: &str, time: &Json) -> OfflineError {
+    fault(line, format!("{field:?} must be milliseconds since 1970 or RFC 3339, got {time}"))
 }
 
 /// An event with its time and the name it gives itself.

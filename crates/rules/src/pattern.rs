@@ -1,5 +1,7 @@
 //! Sigma text values: wildcards, escapes and how they match.
 
+use std::fmt::{self, Write as _};
+
 /// A piece of a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
@@ -35,7 +37,34 @@ pub enum Shape {
     Glob(Pattern),
 }
 
+impl fmt::Display for Pattern {
+    /// As a rule writes it: wildcards as they are, plain `*`, `?` and backslashes behind a backslash.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in &self.0 {
+            match part {
+                Part::Any => f.write_char('*')?,
+                Part::One => f.write_char('?')?,
+                Part::Dash => f.write_char('-')?,
+                Part::Text(text) => {
+                    for c in text.chars() {
+                        if matches!(c, '*' | '?' | '\\') {
+                            f.write_char('\\')?;
+                        }
+                        f.write_char(c)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Pattern {
+    /// The pieces, in order.
+    pub fn parts(&self) -> &[Part] {
+        &self.0
+    }
+
     /// Reads a Sigma value: `*` and `?` are wildcards, a backslash makes the next `*`, `?` or backslash plain.
     pub fn parse(text: &str) -> Self {
         let mut pattern = Self(Vec::new());

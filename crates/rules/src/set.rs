@@ -121,6 +121,13 @@ pub(crate) struct CompiledEvent {
     pub waiting: Option<Box<Waiting>>,
 }
 
+impl CompiledEvent {
+    /// What it asks in all, of the row and of the spans that the row inherits from.
+    pub fn whole(&self) -> &Expression<usize> {
+        self.waiting.as_deref().and_then(|waiting| waiting.rest.as_ref()).unwrap_or(&self.expression)
+    }
+}
+
 /// A rule on several events, its inputs numbered.
 #[derive(Debug)]
 pub(crate) struct CompiledCorrelation {
@@ -194,6 +201,12 @@ impl RuleSet {
             CompiledBody::Correlation(rule) => rule.baseline.as_ref().map(|(_, key)| key),
             CompiledBody::Event(_) | CompiledBody::Policy(_) => None,
         })
+    }
+
+    /// Whether the field of this name is inherited from other spans of the trace.
+    pub(crate) fn is_inherited(&self, field: &str) -> bool {
+        let number = self.plan.number(field);
+        number.zip(self.inherited.as_ref()).is_some_and(|(number, plan)| plan.sources.contains_key(&number))
     }
 
     /// What alerts say of each rule.

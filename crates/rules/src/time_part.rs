@@ -17,17 +17,24 @@ pub enum TimePart {
 }
 
 impl TimePart {
+    /// Every part.
+    const ALL: [Self; 6] = [Self::Minute, Self::Hour, Self::Day, Self::Week, Self::Month, Self::Year];
+
     /// The part of this name.
     pub fn find(name: &str) -> Option<Self> {
-        Some(match name {
-            "minute" => Self::Minute,
-            "hour" => Self::Hour,
-            "day" => Self::Day,
-            "week" => Self::Week,
-            "month" => Self::Month,
-            "year" => Self::Year,
-            _ => return None,
-        })
+        Self::ALL.into_iter().find(|part| part.as_str() == name)
+    }
+
+    /// The name in rules.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Minute => "minute",
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+            Self::Year => "year",
+        }
     }
 
     /// The part of a time as people write it; `None` when the text is no time, or a day without an hour is asked for it.

@@ -1,8 +1,8 @@
 //! What every room stands on and none wants to write twice.
 //!
 //! *Owns* the clock, randomness, background tasks and their stop, the database handle, the making of directories, the
-//! outgoing HTTP client, the capped inflate, keys of what is encrypted, listening sockets, error kinds, and the names of
-//! metrics. *Promises* that time, dice, sockets and
+//! outgoing HTTP client, the capped inflate, keys of what is encrypted, listening sockets, error kinds, the pace of
+//! background work, and the names of metrics. *Promises* that time, dice, sockets and
 //! decompression have one door each. *Refuses to know* any signal.
 
 pub mod clock;
@@ -14,6 +14,7 @@ pub mod inflate;
 pub mod keyring;
 pub mod listeners;
 pub mod metric;
+pub mod pace;
 pub mod random;
 pub mod supervisor;
 pub mod telemetry;
@@ -23,5 +24,6 @@ pub use database::Database;
 pub use error::ErrorKind;
 pub use keyring::KeyRing;
 pub use listeners::Listeners;
+pub use pace::Pace;
 pub use random::Random;
 pub use supervisor::{Stop, Supervisor};

@@ -252,5 +252,14 @@ pub const QUERY_CACHE_BYTES: &str = "tracehound_query_cache_bytes";
 /// Indexes and footers that went from memory because others needed the room. Label `kind`, as above.
 pub const QUERY_CACHE_DROPPED: &str = "tracehound_query_cache_dropped_total";
 
+/// Backtests running.
+pub const BACKTESTS_RUNNING: &str = "tracehound_backtests_running";
+/// Backtests that ended. Label `outcome` (whole, cancelled, event_limit, time_limit, failed).
+pub const BACKTESTS_ENDED: &str = "tracehound_backtests_ended_total";
+/// Stored events that backtests have judged.
+pub const BACKTEST_EVENTS: &str = "tracehound_backtest_events_total";
+/// Limits of backtests. Label `limit` (memory_bytes, events, seconds, compared_alerts, running, waiting, kept).
+pub const BACKTEST_LIMIT: &str = "tracehound_backtest_limit";
+
 /// Spans of our own that could not be exported.
 pub const SELF_TRACE_DROPPED: &str = "tracehound_self_trace_dropped_total";

@@ -1,9 +1,15 @@
 //! The command line.
 
+mod rules;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use rules::{
+    BacktestArgs, ConvertArgs, ConvertTarget, CoverageArgs, ExplainArgs, Report, RulesCommand, StoreArgs, Table,
+};
 
 /// Detects failures and attacks along a request: takes OpenTelemetry in, keeps it, judges it by Sigma rules, alerts.
 #[derive(Debug, Parser)]
@@ -21,7 +27,7 @@ pub enum Command {
     Serve(ServeArgs),
     /// Run the server on a temporary data directory with live demo traffic and an attack; same as `serve --demo --no-auth`.
     Demo(ServeArgs),
-    /// Check, test and run rules without a server.
+    /// Check, test, run and explain rules. Exit code 0: well; 1: there are findings; 2: wrong usage, or it cannot run.
     #[command(subcommand)]
     Rules(RulesCommand),
     /// Service-call policies: learn one from stored spans, write one for Istio or Kubernetes.
@@ -77,53 +83,6 @@ pub struct ServeArgs {
     /// No login and no ingest key; refused unless every listener is loopback.
     #[arg(long)]
     pub no_auth: bool,
-}
-
-/// Rules without a server: the offline face of the same engine.
-#[derive(Debug, Subcommand)]
-pub enum RulesCommand {
-    /// Check rule files; prints file, line, column and reason of every problem. Exit code 1 when there is one.
-    Check {
-        /// A rule file or a folder of them.
-        #[arg(value_name = "PATH", required = true)]
-        paths: Vec<PathBuf>,
-        /// How to print problems.
-        #[arg(long, value_enum, default_value_t = Output::Text)]
-        output: Output,
-    },
-    /// Run the tests inside rule files. Exit code 1 when one fails.
-    Test {
-        /// A rule file or a folder of them.
-        #[arg(value_name = "PATH", required = true)]
-        paths: Vec<PathBuf>,
-        /// How to print outcomes.
-        #[arg(long, value_enum, default_value_t = Output::Text)]
-        output: Output,
-    },
-    /// Print `{"rule":"<id>","event":<0-based line>}` for each event that each rule on single events matches.
-    Match {
-        /// A rule file or a folder of them.
-        #[arg(long, value_name = "PATH")]
-        rules: PathBuf,
-        /// Events, one JSON object per line.
-        #[arg(long, value_name = "FILE")]
-        events: PathBuf,
-    },
-    /// Run correlations over a file of events in event time; prints one JSON line per alert.
-    Replay {
-        /// A rule file or a folder of them.
-        #[arg(long, value_name = "FILE")]
-        rules: PathBuf,
-        /// Events, one JSON object per line.
-        #[arg(long, value_name = "FILE")]
-        events: PathBuf,
-        /// Field that holds the time of an event: epoch milliseconds or RFC 3339.
-        #[arg(long, value_name = "FIELD", default_value = "ts")]
-        time_field: String,
-        /// Field that names an event in `event_ids`; the 0-based line number when not given.
-        #[arg(long, value_name = "FIELD")]
-        id_field: Option<String>,
-    },
 }
 
 /// Service-call policies.

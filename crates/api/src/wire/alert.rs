@@ -1,11 +1,11 @@
 //! Alerts: incidents with their evidence, history and messages.
 
 use alerts::{Incident, IncidentDetail};
-use model::EventId;
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 use utoipa::ToSchema;
 
+use super::backtest::EvidenceId;
 use super::value::Attributes;
 
 /// An alert.
@@ -156,11 +156,7 @@ impl From<IncidentDetail> for AlertDetail {
 
 fn evidence(evidence: alerts::Evidence) -> Evidence {
     let time = evidence.detected.to_string();
-    let (kind, trace_id, span_id, log_id) = match evidence.event {
-        EventId::Span(trace, span) => ("span", Some(trace.to_string()), Some(span.to_string()), None),
-        EventId::Log(log, trace) => ("log", trace.map(|id| id.to_string()), None, Some(log.to_string())),
-        EventId::External(name) => ("external", None, None, Some(name)),
-    };
+    let EvidenceId { kind, trace_id, span_id, log_id } = EvidenceId::from(&evidence.event);
     Evidence { kind, trace_id, span_id, log_id, time }
 }
 

@@ -1,6 +1,8 @@
 //! The JSON of the API: types of their own, made from the rooms' types here and nowhere else.
 
 pub(crate) mod alert;
+pub(crate) mod backtest;
+pub(crate) mod insight;
 pub(crate) mod key;
 pub(crate) mod log;
 pub(crate) mod policy;

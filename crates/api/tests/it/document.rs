@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use crate::house::House;
 
 /// What needs no session, and why.
-const OPEN: [(&str, &str); 4] = [
+const OPEN: [(&str, &str); 5] = [
+    ("get", "/schemas/rule.json"),
     ("post", "/api/v1/session"), // this is where sessions come from
     ("get", "/livez"),
     ("get", "/readyz"),
@@ -70,6 +71,14 @@ async fn the_document_names_the_routes_people_were_promised() {
         "put /api/v1/rules/{file}",
         "delete /api/v1/rules/{file}",
         "post /api/v1/rules/{file}/enable",
+        "post /api/v1/rules/backtests",
+        "get /api/v1/rules/backtests",
+        "get /api/v1/rules/backtests/{id}",
+        "delete /api/v1/rules/backtests/{id}",
+        "get /api/v1/rules/backtests/{id}/result",
+        "post /api/v1/rules/explain",
+        "get /api/v1/rules/coverage",
+        "get /schemas/rule.json",
         "get /api/v1/alerts",
         "get /api/v1/alerts/{id}",
         "post /api/v1/alerts/{id}/status",

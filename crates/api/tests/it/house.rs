@@ -13,7 +13,7 @@ use model::detection::RuleInfo;
 use model::{Detection, EventBatch, EventId, Lsn, Severity, Signal, TenantId, TraceId, UnixNanos};
 use pipeline::RuleShelf;
 use pipeline::detect::Tally;
-use query::{Limits, Query};
+use query::{BacktestLimits, Backtests, Limits, Query};
 use runtime::{Clock, Database, Random, Stop, Supervisor};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -25,7 +25,7 @@ pub const NOW: i64 = 1_764_000_000_000_000_000;
 
 /// A rule file that is valid.
 pub const RULE: &str = "title: Failed logins\nid: 11111111-2222-4333-8444-555555555555\nlevel: high\ntags: [attack.t1110]\n\
-logsource:\n  product: opentelemetry\ndetection:\n  selection:\n    http.response.status_code: 401\n  condition: selection\n";
+logsource:\n  product: otel\ndetection:\n  selection:\n    http.response.status_code: 401\n  condition: selection\n";
 
 pub struct House {
     pub lake: Lake,
@@ -38,6 +38,8 @@ pub struct House {
     tokens: Mutex<VecDeque<String>>,
     next_lsn: AtomicU64,
     stop: Stop,
+    /// Nobody answers them here.
+    _questions: pipeline::peek::Questions,
     _tasks: Supervisor,
 }
 
@@ -54,6 +56,10 @@ impl House {
     }
 
     pub async fn with(auth: Auth) -> Self {
+        Self::with_backtests(auth, BacktestLimits { share: 1.0, ..BacktestLimits::default() }).await
+    }
+
+    pub async fn with_backtests(auth: Auth, backtests: BacktestLimits) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::fixed(NOW);
         let db = Database::open(&dir.path().join("tracehound.db")).await.unwrap();
@@ -68,8 +74,13 @@ impl House {
         let shelf = RuleShelf::open(&rules).unwrap();
         let is_well = Arc::new(AtomicBool::new(true));
         let stop = Stop::new();
+        let query = Query::new(lake.clone(), clock.clone(), Limits::default()).unwrap();
+        let backtests = Backtests::new(query.clone(), clock.clone(), backtests, Arc::new(rules::NoPlaces));
+        let (peek, questions) = pipeline::peek::channel();
         let state = ApiState::new(Parts {
-            query: Query::new(lake.clone(), clock.clone(), Limits::default()).unwrap(),
+            query,
+            backtests: backtests.clone(),
+            peek,
             alerts: book.clone(),
             access: access.clone(),
             rules: shelf.clone(),
@@ -96,6 +107,7 @@ impl House {
         let client = Client { addr: listener.local_addr().unwrap(), cookie: None };
         let tasks = Supervisor::new();
         let (router, served) = (api::router(state), stop.clone());
+        tasks.start("backtests", |stop| backtests.work(stop));
         tasks.start("api", |_| async move { api::serve(listener, router, served).await.unwrap() });
         let tokens = Mutex::new([first.login_token].into());
         Self {
@@ -109,6 +121,7 @@ impl House {
             tokens,
             next_lsn: AtomicU64::new(1),
             stop,
+            _questions: questions,
             _tasks: tasks,
         }
     }

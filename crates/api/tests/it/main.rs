@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at the first thing that is wrong")]
 
 mod alerts;
+mod backtests;
 mod client;
 mod document;
 mod events;
 mod health;
+mod history;
 mod house;
 mod policy;
 mod rules;

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use model::{Lsn, UnixNanos};
-use runtime::{Stop, metric};
+use runtime::{Pace, Stop, metric};
 use tokio::time::Instant;
 
 use crate::cover::Cover;
@@ -32,25 +32,12 @@ use plan::Plan;
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Pause after a merge that failed.
 const RETRY_PAUSE: Duration = Duration::from_secs(30);
-/// Longest sleep between two slices of a merge.
+/// Pause before it is asked again whether memory has room.
 const MAX_PAUSE: Duration = Duration::from_millis(500);
-/// A merge that waited for a core for more than this share of the time it worked is in somebody's way...
-const CONTENDED: f64 = 0.1;
-/// ...and then rests this many times longer than it worked.
-const CONTENDED_RESTS: f64 = 19.0;
-/// Longest sleep then.
-const MAX_CONTENDED_PAUSE: Duration = Duration::from_secs(2);
 /// Merges wait while memory is fuller than this share of its limit: what comes in goes first.
 const PRESSURE: f64 = 0.5;
 /// Plans that wait, past which merges do not hold back any more: reading would suffer more than ingest.
 const MAX_DEBT: usize = 16;
-
-/// How much of a core a merge may take.
-#[derive(Debug, Clone, Copy)]
-struct Pace {
-    /// Share of the time it may work, above 0 to 1.
-    share: f64,
-}
 
 impl Lake {
     /// Merges files whenever there is something to merge; a task for the supervisor. Takes at most
@@ -61,7 +48,7 @@ impl Lake {
             return;
         }
         while !stop.is_asked() {
-            let pause = match self.compact(Pace { share }, Some(stop.clone())).await {
+            let pause = match self.compact(share, Some(stop.clone())).await {
                 Ok(true) => Duration::ZERO,
                 Ok(false) => LOOK_EVERY,
                 Err(LakeError::Stopping) => return,
@@ -83,10 +70,10 @@ impl Lake {
     /// # Errors
     /// The disk's or the catalog's; [`LakeError::Read`] for a damaged input. The inputs stay as they are.
     pub async fn compact_once(&self) -> Result<bool, LakeError> {
-        self.compact(Pace { share: 1.0 }, None).await
+        self.compact(1.0, None).await
     }
 
-    async fn compact(&self, pace: Pace, stop: Option<Stop>) -> Result<bool, LakeError> {
+    async fn compact(&self, share: f64, stop: Option<Stop>) -> Result<bool, LakeError> {
         let turn = Arc::clone(&self.inner.merging).lock_owned().await;
         let now = UnixNanos(self.inner.clock.unix_nanos());
         let version = self.version();
@@ -111,9 +98,9 @@ impl Lake {
         };
         let started = Instant::now();
         let (lake, layout) = (self.clone(), self.inner.layout.clone());
-        let pace = if debt > MAX_DEBT { Pace { share: 1.0 } } else { pace };
+        let share = if debt > MAX_DEBT { 1.0 } else { share };
         let work = move || {
-            let mut pause = pausing(&lake, pace, stop);
+            let mut pause = pausing(&lake, share, stop);
             (write(&lake, &layout, &plan, &remembered, now, &mut pause), plan, turn)
         };
         let worked = tokio::task::spawn_blocking(work).await;
@@ -214,22 +201,16 @@ impl Lake {
 
 /// What a merge does between two slices: asks whether it is still wanted, and rests for as long as its share demands, or
 /// much longer when others want its core.
-fn pausing(lake: &Lake, pace: Pace, stop: Option<Stop>) -> impl FnMut() -> Result<(), LakeError> {
-    let mut worked_since = Instant::now();
-    let mut waited_before = waited_for_a_core();
+fn pausing(lake: &Lake, share: f64, stop: Option<Stop>) -> impl FnMut() -> Result<(), LakeError> {
+    let mut pace = Pace::new(share);
     let lake = lake.clone();
     move || {
         let is_stopping = || stop.as_ref().is_some_and(Stop::is_asked);
         if is_stopping() {
             return Err(LakeError::Stopping);
         }
-        if pace.share < 1.0 {
-            let worked = worked_since.elapsed();
-            let waited = waited_for_a_core().saturating_sub(waited_before);
-            thread::sleep(match waited > worked.mul_f64(CONTENDED) {
-                true => worked.mul_f64(CONTENDED_RESTS).min(MAX_CONTENDED_PAUSE),
-                false => worked.mul_f64((1.0 - pace.share) / pace.share).min(MAX_PAUSE),
-            });
+        if share < 1.0 {
+            thread::sleep(pace.rest());
             while lake.memtable_bytes() as f64 > lake.settings().memtable_limit_bytes as f64 * PRESSURE {
                 if is_stopping() {
                     return Err(LakeError::Stopping);
@@ -237,16 +218,9 @@ fn pausing(lake: &Lake, pace: Pace, stop: Option<Stop>) -> impl FnMut() -> Resul
                 thread::sleep(MAX_PAUSE);
             }
         }
-        (worked_since, waited_before) = (Instant::now(), waited_for_a_core());
+        pace.go_on();
         Ok(())
     }
-}
-
-/// How long this thread was ready to run and did not, since it began; 0 where the kernel does not say. Second number of
-/// `/proc/thread-self/schedstat`, nanoseconds (Documentation/scheduler/sched-stats of Linux).
-fn waited_for_a_core() -> Duration {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    Duration::from_nanos(stat.split_whitespace().nth(1).and_then(|nanos| nanos.parse().ok()).unwrap_or(0))
 }
 
 fn write(

@@ -13,6 +13,8 @@ use std::time::Duration;
 use lake::FileEntry;
 use model::{EventBatch, Lsn, Signal, TenantId, TimeRange, UnixNanos};
 
+pub(crate) use ordering::in_order;
+
 use crate::search::newest_lsn;
 use crate::{Query, QueryError};
 use window::{Dense, Read, Window};
@@ -89,6 +91,27 @@ impl Query {
         progress.files = ends.len() as u64;
         let (query, tenant) = (self.clone(), tenant.clone());
         Replay { query, tenant, ask, through, ends, width_nanos: FIRST_NANOS, dense: None, progress }
+    }
+}
+
+/// Events of one history that rules learn from; of a longer one the latest part is read.
+pub const HISTORY_EVENTS: u64 = 20_000_000;
+/// A history is not shortened below this.
+const SHORTEST_HISTORY_NANOS: i64 = 3_600 * 1_000_000_000;
+
+impl Query {
+    /// The latest part of a range that does not hold more events, by what the catalog says: halved until it does not, or
+    /// until it is no longer than an hour or two.
+    pub fn latest_part(&self, tenant: &TenantId, whole: TimeRange, most_events: u64) -> TimeRange {
+        let mut range = whole;
+        loop {
+            let half_nanos = range.end.0.saturating_sub(range.start.0) / 2;
+            let ask = ReplayAsk { range, window_rows: 0, window_bytes: 0, batch_rows: 0, batch_nanos: 0 };
+            if half_nanos < SHORTEST_HISTORY_NANOS || self.replay(tenant, ask).progress().rows <= most_events {
+                return range;
+            }
+            range.start = range.end.plus(-half_nanos);
+        }
     }
 }
 

@@ -5,6 +5,8 @@ pub(crate) mod spans;
 mod summary;
 mod windows;
 
+pub(crate) use windows::Windows;
+
 pub use logs::{LogHit, LogSearch, Order};
 pub use spans::{MatchedSpan, ServiceShare, SpanSearch, TraceHit};
 

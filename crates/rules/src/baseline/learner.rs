@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use model::{EventBatch, Signal, TenantId, TimeRange, UnixNanos};
 
-use super::{Asks, Baseline, Bounds, Key, Learned};
+use super::{Asks, Baseline, Bounds, Key, Learned, Memory};
 use crate::correlate::Losses;
-use crate::engine::Engine;
+use crate::engine::{Engine, Tenant};
 use crate::events::Events;
 use crate::pass::Matches;
-use crate::set::{CompiledBody, CompiledCorrelation, RuleSet};
+use crate::set::{Compiled, CompiledBody, CompiledCorrelation, RuleSet};
 
 /// Baselines of one tenant being read from history.
 #[derive(Debug)]
@@ -97,6 +97,25 @@ impl Learner {
 }
 
 impl Engine {
+    /// Gets the baselines of a tenant ready, whose first event will not be before `at`, so that history can be read
+    /// before it; the ids of their rules.
+    pub(crate) fn begin(&mut self, tenant: &TenantId, at: UnixNanos) -> Vec<String> {
+        let learning = |rule: &Compiled| match &rule.body {
+            CompiledBody::Correlation(rule) => rule.baseline.clone(),
+            CompiledBody::Event(_) | CompiledBody::Policy(_) => None,
+        };
+        let found: Vec<(Arc<Baseline>, Key)> = self.set.rules.iter().filter_map(learning).collect();
+        if found.is_empty() {
+            return Vec::new();
+        }
+        let known = self.tenants.entry(tenant.clone()).or_insert_with(Tenant::new);
+        known.floor = known.floor.max(at.0);
+        for (baseline, key) in &found {
+            known.baselines.entry(key.clone()).or_insert_with(|| Memory::new(baseline, at.0));
+        }
+        found.into_iter().map(|(_, (id, _))| id).collect()
+    }
+
     /// A learner for the baselines of a tenant that know nothing of what was before them; `None` when there is none.
     pub fn learner(&self, tenant: &TenantId) -> Option<Learner> {
         let known = self.tenants.get(tenant)?;

@@ -6,14 +6,17 @@ use std::sync::Arc;
 use model::{EventId, Signal, SpanId};
 
 use super::held::LetGo;
+use super::plan::Waiting;
 use super::row::{Climb, Known, Row};
 use crate::budget::is_stopped;
+use crate::column::Columns;
 use crate::correlate;
 use crate::engine::Tenant;
+use crate::events::Events;
 use crate::expression::Rows;
 use crate::kinds::Kept;
 use crate::pass::{Insert, Matches, Pass, Seen};
-use crate::set::{CompiledBody, CompiledEvent, Feed, RuleSet};
+use crate::set::{CompiledBody, CompiledEvent, Feed, RuleSet, TracePlan};
 use crate::trace::Mark;
 
 /// Rows of which all is known and that match, by the number of their rule.
@@ -154,27 +157,38 @@ fn rows(set: &RuleSet, matches: &mut Matches<'_>) -> Vec<Row> {
             matches.columns.field(*field);
         }
         let answers = matches.plain.get(&rule).map(Vec::as_slice).unwrap_or_default();
-        let (events, columns) = (matches.events, &matches.columns);
         for row in matches.rows.get(&rule).into_iter().flatten().copied() {
-            let place = plan.lineage.place(events, columns, row);
-            let is_span = events.signal.map_or(!place.is_log, |signal| signal == Signal::Spans);
             let truth = |answer: &Rows| answer.as_ref().is_some_and(|rows| rows.has(row));
-            let value = |(_, field): &(String, usize)| columns.ready(*field)?.text(row).map(Arc::from);
-            rows.push(Row {
-                rule,
-                at: events.time(row),
-                order: events.order(row),
-                event: events.id(row),
-                is_span,
-                trace: place.trace,
-                span: place.span,
-                parent: if is_span { place.parent } else { place.span },
-                truths: answers.iter().map(truth).collect(),
-                values: waiting.kept.iter().map(value).collect(),
-                climb: Climb::from(place.span),
-                is_settled: false,
-            });
+            let truths = answers.iter().map(truth).collect();
+            rows.push(row_of((rule, waiting), plan, (matches.events, &matches.columns), row, truths));
         }
     }
     rows
+}
+
+/// What is kept of a row for a rule that waits; lineage and kept fields must be ready.
+pub fn row_of(
+    (rule, waiting): (usize, &Waiting),
+    plan: TracePlan,
+    (events, columns): (&Events<'_>, &Columns<'_>),
+    row: usize,
+    truths: Box<[bool]>,
+) -> Row {
+    let place = plan.lineage.place(events, columns, row);
+    let is_span = events.signal.map_or(!place.is_log, |signal| signal == Signal::Spans);
+    let value = |(_, field): &(String, usize)| columns.ready(*field)?.text(row).map(Arc::from);
+    Row {
+        rule,
+        at: events.time(row),
+        order: events.order(row),
+        event: events.id(row),
+        is_span,
+        trace: place.trace,
+        span: place.span,
+        parent: if is_span { place.parent } else { place.span },
+        truths,
+        values: waiting.kept.iter().map(value).collect(),
+        climb: Climb::from(place.span),
+        is_settled: false,
+    }
 }

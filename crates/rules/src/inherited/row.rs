@@ -179,7 +179,8 @@ impl Known {
         }
     }
 
-    fn passes(&self, number: usize, set: &RuleSet, waiting: &Waiting) -> bool {
+    /// Whether an atom on an inherited field holds.
+    pub fn passes(&self, number: usize, set: &RuleSet, waiting: &Waiting) -> bool {
         let Some(atom) = set.atoms.get(number) else { return false };
         let number_of = |field: &str| set.plan.number(field);
         let Some(field) = atom.field.as_deref().and_then(number_of) else { return false };

@@ -35,6 +35,45 @@ pub struct Chain {
     pub dot_all: bool,
 }
 
+/// Every word that may stand behind a field.
+pub const NAMES: [&str; 35] = [
+    "contains",
+    "startswith",
+    "endswith",
+    "all",
+    "cased",
+    "neq",
+    "re",
+    "i",
+    "ignorecase",
+    "m",
+    "multiline",
+    "s",
+    "dotall",
+    "cidr",
+    "exists",
+    "gt",
+    "gte",
+    "lt",
+    "lte",
+    "eq",
+    "fieldref",
+    "expand",
+    "base64",
+    "base64offset",
+    "wide",
+    "utf16le",
+    "utf16be",
+    "utf16",
+    "windash",
+    "minute",
+    "hour",
+    "day",
+    "week",
+    "month",
+    "year",
+];
+
 const KNOWN: &str = "known: contains, startswith, endswith, all, cased, neq, re (i, m, s), cidr, exists, gt, gte, lt, \
                      lte, fieldref, expand, base64, base64offset, wide, utf16le, utf16be, utf16, windash, minute, \
                      hour, day, week, month, year";
@@ -141,3 +180,6 @@ impl Chain {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,8 @@ use crate::pipeline::Mapping;
 use crate::time_part::TimePart;
 use crate::yaml::{Key, Node, Value};
 
+pub use self::chain::NAMES;
+
 /// What an entry of a selection comes to.
 type Compiled = Expression<Arc<Atom>>;
 

@@ -13,7 +13,8 @@ use crate::rule::{Condition, Correlation};
 use crate::timespan;
 use crate::yaml::{Node, Value};
 
-const KEYS_OF_FIRST_SEEN: [&str; 13] = [
+/// The keys of a rule that learns values.
+pub const KEYS_OF_FIRST_SEEN: [&str; 13] = [
     "type",
     "rules",
     "fields",
@@ -28,7 +29,8 @@ const KEYS_OF_FIRST_SEEN: [&str; 13] = [
     "aliases",
     "generate",
 ];
-const KEYS_OF_DEVIATION: [&str; 10] =
+/// The keys of a rule that learns numbers.
+pub const KEYS_OF_DEVIATION: [&str; 10] =
     ["type", "rules", "metric", "group-by", "bucket", "baseline", "condition", "warm_start", "aliases", "generate"];
 
 const FIELDS: usize = 8;

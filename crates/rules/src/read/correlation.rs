@@ -11,7 +11,8 @@ use crate::rule::{Alias, Condition, Correlation, Reference};
 use crate::timespan;
 use crate::yaml::{Node, Value};
 
-const KEYS: [&str; 7] = ["type", "rules", "group-by", "timespan", "condition", "aliases", "generate"];
+/// The keys of a correlation over windows.
+pub const KEYS: [&str; 7] = ["type", "rules", "group-by", "timespan", "condition", "aliases", "generate"];
 const RULES: usize = 64;
 pub const KEYS_OF_GROUP: usize = 16;
 const SPAN_NANOS: i64 = 365 * 86_400 * 1_000_000_000;

@@ -9,7 +9,8 @@ use crate::timespan;
 use crate::yaml::{Node, Value};
 
 const EXAMPLES: usize = 200;
-const EVENTS: usize = 2_000;
+/// Events of one test.
+pub const EVENTS: usize = 2_000;
 
 /// Reads the tests of a rule.
 pub fn read(node: &Node, report: &mut Report) -> Vec<Example> {
@@ -109,7 +110,8 @@ fn repeats(node: &Node, report: &mut Report) -> Option<(i64, i64)> {
     Some((every_nanos?, count?))
 }
 
-fn json(node: &Node) -> Json {
+/// A node as JSON; numbers that are whole stay whole.
+pub fn json(node: &Node) -> Json {
     match &node.value {
         Value::Null => Json::Null,
         Value::Bool(flag) => Json::Bool(*flag),

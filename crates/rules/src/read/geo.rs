@@ -9,8 +9,8 @@ use crate::read::correlation::{KEYS_OF_GROUP, span};
 use crate::rule::{Condition, Correlation};
 use crate::yaml::{Node, Value};
 
-/// Keys of the correlation.
-const KEYS: [&str; 6] = ["type", "rules", "group-by", "timespan", "condition", "generate"];
+/// The keys of a rule on places.
+pub const KEYS: [&str; 6] = ["type", "rules", "group-by", "timespan", "condition", "generate"];
 const SHAPE: &str = "write it like {field: client.address, speed_gte: 900, distance_gte: 500}";
 
 /// Reads the correlation; `None` after reporting.

@@ -12,11 +12,13 @@ use crate::rule::Suppress;
 use crate::timespan;
 use crate::yaml::{Node, Value};
 
-const STATUSES: [&str; 5] = ["stable", "test", "experimental", "deprecated", "unsupported"];
-const TITLE_CHARS: usize = 256;
+/// What `status` may be.
+pub const STATUSES: [&str; 5] = ["stable", "test", "experimental", "deprecated", "unsupported"];
+/// The longest title.
+pub const TITLE_CHARS: usize = 256;
 const DESCRIPTION_CHARS: usize = 65_535;
 /// How rules may be related, as in `related: [{id: .., type: derived}]`.
-const RELATIONS: [&str; 5] = ["derived", "obsolete", "merged", "renamed", "similar"];
+pub const RELATIONS: [&str; 5] = ["derived", "obsolete", "merged", "renamed", "similar"];
 /// Taxonomies whose field names are read as they are or have shipped pipelines.
 const TAXONOMIES: [&str; 2] = ["sigma", "otel"];
 /// Attributes that conditions of pipelines may ask for.

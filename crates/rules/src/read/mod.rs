@@ -8,7 +8,7 @@ mod correlation;
 mod counted;
 pub mod detection;
 mod edge;
-mod example;
+pub(crate) mod example;
 mod geo;
 mod header;
 mod inherited;
@@ -34,7 +34,7 @@ const DOCUMENTS: usize = 1_000;
 
 /// Every key with a meaning at the top of a document. The second part is ours or SigmaHQ's. Sigma lets authors add keys
 /// of their own, which converters keep: they are warned of, and refused when they look like one of these misspelt.
-const TOP_KEYS: [&str; 33] = [
+pub(crate) const TOP_KEYS: [&str; 33] = [
     "title",
     "id",
     "related",
@@ -71,7 +71,17 @@ const TOP_KEYS: [&str; 33] = [
 ];
 
 /// The keys that say what a document is; it has one of them.
-const BODIES: [&str; 4] = ["detection", "correlation", "filter", "service_policy"];
+pub(crate) const BODIES: [&str; 4] = ["detection", "correlation", "filter", "service_policy"];
+
+/// Every key of a log source that says something to a machine, and the one for people.
+pub(crate) const LOGSOURCE_KEYS: [&str; 4] = ["product", "category", "service", "definition"];
+
+pub(crate) use baseline::{KEYS_OF_DEVIATION, KEYS_OF_FIRST_SEEN};
+pub(crate) use correlation::KEYS as CORRELATION_KEYS;
+pub(crate) use geo::KEYS as GEO_KEYS;
+pub(crate) use header::{RELATIONS, STATUSES, TITLE_CHARS};
+pub(crate) use policy::KEYS as POLICY_KEYS;
+pub(crate) use trace::KEYS as TRACE_KEYS;
 
 /// Reads a file through pipelines; the rules are complete only when `report` stays empty.
 pub fn rules(text: &str, pipelines: &Pipelines, report: &mut Report) -> Vec<Rule> {
@@ -254,7 +264,7 @@ fn logsource(document: &Node, report: &mut Report) -> LogSource {
         report.add(node.at, code::WRONG_TYPE, message, "write it like {product: otel, category: span}");
         return LogSource::default();
     }
-    open_keys(node, &["product", "category", "service", "definition"], "logsource", report);
+    open_keys(node, &LOGSOURCE_KEYS, "logsource", report);
     log_source(node, report)
 }
 

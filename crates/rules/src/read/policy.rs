@@ -10,7 +10,8 @@ use crate::policy::pattern::{EVERYTHING, Pattern};
 use crate::policy::{Allowed, Exception, Policy, VERSION, Violation, Workload};
 use crate::yaml::{Key, Node, Value};
 
-const KEYS: [&str; 7] = ["version", "tenant", "alert", "services", "exceptions", "workloads", "ingress"];
+/// The keys of a policy.
+pub const KEYS: [&str; 7] = ["version", "tenant", "alert", "services", "exceptions", "workloads", "ingress"];
 const SERVICES: usize = 5_000;
 const CALLERS: usize = 2_000;
 const OPERATIONS: usize = 2_000;

@@ -31,7 +31,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
             drop(folder);
             code
         }
-        Command::Rules(command) => rules::run(&command),
+        Command::Rules(command) => Ok(rules::run(command).await),
         Command::Policy(command) => policy::run(command).await,
         Command::Query(args) => query::run(args).await,
         Command::Doctor(args) => doctor::run(&args).await,

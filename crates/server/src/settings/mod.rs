@@ -1,5 +1,6 @@
 //! What a person may write: a file, environment variables, flags; read once, checked once.
 
+mod backtest;
 mod limits;
 pub mod object_store;
 pub mod redaction;
@@ -248,11 +249,13 @@ pub struct Rules {
     /// CPU that one rule may take for an event on average, in microseconds; one that takes more is disabled, and an alert
     /// says so. 0 measures nothing.
     pub cpu_limit_micros: u64,
+    /// Rules over stored events.
+    pub backtest: backtest::Backtest,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { dir: None, queue_bytes: 64 << 20, cpu_limit_micros: 20 }
+        Self { dir: None, queue_bytes: 64 << 20, cpu_limit_micros: 20, backtest: backtest::Backtest::default() }
     }
 }
 

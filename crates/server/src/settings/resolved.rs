@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use runtime::keyring::KeyFile;
 use url::{Host, Url};
 
-use super::{Settings, Sync, limits, object_store, redaction, tls};
+use super::{Settings, Sync, backtest, limits, object_store, redaction, tls};
 
 /// Most networks in one list.
 const MAX_NETWORKS: usize = 64;
@@ -74,6 +74,7 @@ pub struct Resolved {
 pub fn resolve(settings: Settings) -> Result<Resolved, SettingsError> {
     check_numbers(&settings)?;
     limits::check(&settings.otlp.limits)?;
+    backtest::check(&settings.rules.backtest)?;
     check_listeners(&settings)?;
     let otlp_tls = tls::resolve(&settings)?;
     let encryption = key_file(settings.encryption.key_file.as_deref())?;

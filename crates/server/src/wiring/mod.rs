@@ -4,12 +4,12 @@ mod kept_secret;
 mod share;
 mod warm_start;
 
-pub(crate) use share::otlp_url;
+pub(crate) use share::{backtests, otlp_url};
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use access::{Access, Bootstrap};
@@ -25,9 +25,10 @@ use model::{EventBatch, Signal, TenantId};
 use pipeline::checkpoint::CheckpointFile;
 use pipeline::detect::{Detector, Parts, Tally};
 use pipeline::history::{self, History};
+use pipeline::peek::Questions;
 use pipeline::places::PlacesFile;
-use pipeline::{Corridor, RuleShelf, archive, replay};
-use query::Query;
+use pipeline::{Corridor, Peek, RuleShelf, archive, peek, replay};
+use query::{Backtests, Query};
 use rules::{NoPlaces, Places};
 use runtime::egress::{Egress, Policy};
 use runtime::telemetry::Telemetry;
@@ -97,6 +98,11 @@ struct Ground {
     book: AlertBook,
     egress: Egress,
     tally: Tally,
+    /// Where addresses are, when the settings name a file that knows.
+    places: Option<PlacesFile>,
+    /// What is asked of the rule engine, until it runs.
+    peek: Peek,
+    questions: Mutex<Option<Questions>>,
     /// Whether the log has been put back, so that the doors may open.
     replayed: Arc<AtomicBool>,
 }
@@ -226,6 +232,7 @@ async fn open_ground(resolved: &Resolved, made_secret: Option<&str>) -> Result<G
     }
     let shelf = RuleShelf::open(&resolved.rules_dir)?;
     let query = Query::new(lake.clone(), clock.clone(), share::query(resolved))?;
+    let (peek, questions) = peek::channel();
     let corridor = Corridor::new(lake.clone(), resolved.settings.rules.queue_bytes);
     let publisher = corridor.clone();
     let settings = share::wal(resolved, &keys, lake.mark());
@@ -243,6 +250,9 @@ async fn open_ground(resolved: &Resolved, made_secret: Option<&str>) -> Result<G
         book,
         egress: Egress::new(policy),
         tally: Tally::default(),
+        places: resolved.settings.geo.database.as_deref().map(PlacesFile::open),
+        peek,
+        questions: Mutex::new(Some(questions)),
         replayed: Arc::default(),
     })
 }
@@ -261,6 +271,8 @@ fn start_walkers(supervisor: &Supervisor, ground: &Ground, resolved: &Resolved, 
     supervisor.start("scrub", |stop| async move { lake.keep_scrubbed(stop).await });
     let (book, egress) = (ground.book.clone(), ground.egress.clone());
     supervisor.start("deliver", |stop| alerts::deliver(book, egress, stop));
+    let questions = ground.questions.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let questions = questions.context("the rule engine is started once")?;
     let detector = Detector::open(Parts {
         wal: ground.wal.clone(),
         queue: ground.corridor.queue(),
@@ -272,9 +284,13 @@ fn start_walkers(supervisor: &Supervisor, ground: &Ground, resolved: &Resolved, 
         limits: share::rule_limits(resolved),
         proxies: Arc::clone(&resolved.trusted_proxies),
         history,
-        places: places(supervisor, resolved),
+        places: places(ground.places.as_ref()),
+        questions,
     });
     supervisor.start("detect", |stop| detector.run(stop));
+    if let Some(followed) = ground.places.clone() {
+        supervisor.start("places", |stop| followed.follow(stop));
+    }
     let access = ground.access.clone();
     supervisor.start("keys", |stop| access.note_use(stop));
     let shelf = ground.shelf.clone();
@@ -282,13 +298,9 @@ fn start_walkers(supervisor: &Supervisor, ground: &Ground, resolved: &Resolved, 
     Ok(())
 }
 
-/// Knows where addresses are, when the settings name a file that does.
-fn places(supervisor: &Supervisor, resolved: &Resolved) -> Arc<dyn Places> {
-    let Some(path) = &resolved.settings.geo.database else { return Arc::new(NoPlaces) };
-    let file = PlacesFile::open(path);
-    let followed = file.clone();
-    supervisor.start("places", |stop| followed.follow(stop));
-    Arc::new(file)
+/// Knows where addresses are, when there is a file that does.
+pub(crate) fn places(file: Option<&PlacesFile>) -> Arc<dyn Places> {
+    file.cloned().map_or_else(|| Arc::new(NoPlaces) as Arc<dyn Places>, |file| Arc::new(file))
 }
 
 fn start_api(
@@ -302,8 +314,14 @@ fn start_api(
     let streams = Stop::new();
     let prometheus = telemetry.prometheus.clone();
     let lake = ground.lake.clone();
+    let places = places(ground.places.as_ref());
+    let jobs = Backtests::new(ground.query.clone(), ground.clock.clone(), backtests(resolved), places);
+    let running = jobs.clone();
+    supervisor.start("backtests", |stop| running.work(stop));
     let state = ApiState::new(api::Parts {
         query: ground.query.clone(),
+        backtests: jobs,
+        peek: ground.peek.clone(),
         alerts: ground.book.clone(),
         access: ground.access.clone(),
         rules: ground.shelf.clone(),

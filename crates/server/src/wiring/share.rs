@@ -59,6 +59,22 @@ pub(super) fn query(resolved: &Resolved) -> query::Limits {
     }
 }
 
+/// Limits of backtests.
+pub(crate) fn backtests(resolved: &Resolved) -> query::BacktestLimits {
+    let backtest = &resolved.settings.rules.backtest;
+    query::BacktestLimits {
+        share: backtest.percent as f64 / 100.0,
+        memory_bytes: backtest.memory_bytes,
+        events: backtest.max_events,
+        time: Duration::from_secs(backtest.timeout_secs),
+        compared: backtest.max_compared_alerts,
+        concurrent: backtest.concurrent,
+        waiting: backtest.max_waiting,
+        kept: backtest.keep_results,
+        ..query::BacktestLimits::default()
+    }
+}
+
 /// Settings of the collector.
 pub(super) fn collect(resolved: &Resolved) -> collect::Settings {
     let otlp = &resolved.settings.otlp;

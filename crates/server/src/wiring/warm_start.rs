@@ -2,17 +2,13 @@
 
 use std::time::Duration;
 
-use model::{TimeRange, UnixNanos};
+use model::TimeRange;
 use pipeline::history::{Orders, Read};
-use query::{Query, QueryError, ReplayAsk};
+use query::{HISTORY_EVENTS, Query, QueryError, ReplayAsk};
 use rules::Learner;
 use runtime::{Stop, metric};
 use tokio::time::Instant;
 
-/// Events of one history at most; of a longer one the latest part is read.
-const EVENTS: u64 = 20_000_000;
-/// A history is not shortened below this.
-const SHORTEST_NANOS: i64 = 3_600_000_000_000;
 /// Events in memory at once.
 const WINDOW_ROWS: usize = 65_536;
 const WINDOW_BYTES: u64 = 64 << 20;
@@ -61,7 +57,8 @@ pub(super) async fn run(query: Query, mut orders: Orders, stop: Stop) {
 
 async fn read(query: &Query, learner: &mut Learner, stop: &Stop) -> Result<Outcome, QueryError> {
     let whole = learner.range();
-    let (range, outcome) = shortened(query, learner, whole);
+    let range = query.latest_part(learner.tenant(), whole, HISTORY_EVENTS);
+    let outcome = if range == whole { Outcome::Whole } else { Outcome::Shortened };
     let mut replay = query.replay(learner.tenant(), ask(range));
     let mut before = 0;
     loop {
@@ -80,20 +77,6 @@ async fn read(query: &Query, learner: &mut Learner, stop: &Stop) -> Result<Outco
             () = stop.asked() => return Ok(Outcome::Stopped),
             () = tokio::time::sleep(began.elapsed().min(PAUSE)) => {}
         }
-    }
-}
-
-/// The latest part of a range that does not hold too many events.
-fn shortened(query: &Query, learner: &Learner, whole: TimeRange) -> (TimeRange, Outcome) {
-    let mut range = whole;
-    loop {
-        let length = range.end.0.saturating_sub(range.start.0);
-        let rows = query.replay(learner.tenant(), ask(range)).progress().rows;
-        if rows <= EVENTS || length / 2 < SHORTEST_NANOS {
-            let outcome = if range == whole { Outcome::Whole } else { Outcome::Shortened };
-            return (range, outcome);
-        }
-        range.start = UnixNanos(range.end.0.saturating_sub(length / 2));
     }
 }
 
